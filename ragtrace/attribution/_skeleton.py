@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
+
+import numpy as np
+
+from ragtrace.attribution._fold import Codes, Places, fold, fold_all
 
 __all__ = ["Skeleton", "fold", "skeleton"]
 
-_ASCII_FOLD: Final = {
-    code: (chr(code).lower() if chr(code).isalnum() else None) for code in range(128)
-}
-_CODE_POINTS_KEPT: Final = 8192
-"""Folded code points remembered; more than the distinct characters of any one text seen."""
+_ASCII: Final = bytes(range(128)).lower().ljust(256, b"\0")
+_ASCII_DROPPED: Final = bytes(code for code in range(128) if not chr(code).isalnum())
+_ASCII_KEPT: Final = bytes(chr(code).isalnum() for code in range(128)).ljust(256, b"\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +31,25 @@ class Skeleton:
     text: str
     symbols: str
 
-    def offsets(self) -> list[int]:
+    def codes(self) -> Codes:
+        """The symbols as code points."""
+        if self.symbols.isascii():
+            return np.frombuffer(self.symbols.encode(), np.uint8).astype(np.uint32)
+        return np.frombuffer(self.symbols.encode("utf-32-le"), np.uint32)
+
+    def offsets(self) -> Places:
         """For each symbol, the index of the original character it came from.
 
         Computed on demand: most texts match nothing and never need it.
         """
         if self.text.isascii():
-            return [place for place, char in enumerate(self.text) if char.isalnum()]
-        return [place for place, char in enumerate(self.text) for _ in fold(char)]
+            kept = self.text.encode().translate(_ASCII_KEPT)
+            return np.flatnonzero(np.frombuffer(kept, np.bool_))
+        return fold_all(self.text)[1]
 
 
 def skeleton(text: str) -> Skeleton:
     """The skeleton of ``text``; folding is a pure function of each code point."""
     if text.isascii():
-        return Skeleton(text, text.translate(_ASCII_FOLD))
-    return Skeleton(text, "".join(map(fold, text)))
-
-
-@lru_cache(maxsize=_CODE_POINTS_KEPT)
-def fold(char: str) -> str:
-    """The symbols of one character: none, one or several."""
-    decomposed = unicodedata.normalize("NFKD", char.casefold())
-    return "".join(part for part in decomposed.casefold() if part.isalnum())
+        return Skeleton(text, text.encode().translate(_ASCII, _ASCII_DROPPED).decode("ascii"))
+    return Skeleton(text, fold_all(text)[0].tobytes().decode("utf-32-le"))

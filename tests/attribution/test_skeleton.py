@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragtrace.attribution import skeleton
+from ragtrace.attribution._fold import FILLERS, fold, fold_all
 from tests.prose import SCRIPTS
 
 TEXTS = st.text(max_size=60) | st.sampled_from(list(SCRIPTS.values()))
@@ -18,7 +19,7 @@ def test_the_slice_of_the_original_folds_to_the_run(text: str, data: st.DataObje
     bones = skeleton(text)
     offsets = bones.offsets()
     assert len(offsets) == len(bones.symbols)
-    if not offsets:
+    if not len(offsets):
         return
     start = data.draw(st.integers(0, len(offsets) - 1))
     end = data.draw(st.integers(start + 1, len(offsets)))
@@ -57,7 +58,7 @@ def test_symbols_are_folded_already(text: str) -> None:
     """Folding a skeleton again changes nothing."""
     symbols = skeleton(text).symbols
     assert skeleton(symbols).symbols == symbols
-    assert all(symbol.isalnum() for symbol in symbols)
+    assert all(symbol.isalnum() or symbol in FILLERS for symbol in symbols)
 
 
 @pytest.mark.parametrize(
@@ -70,10 +71,33 @@ def test_symbols_are_folded_already(text: str) -> None:
         ("- a\n* b\r\n> c\t1.", "abc1"),
         ("zero\u200bwidth\u00adsoft\ufeff", "zerowidthsoft"),
         ("\uff15㎏ ½", "5kg12"),
-        ("ΣΊΣΥΦΟΣ", "σισυφοσ"),
+        ("РауРаl", "paypal"),  # noqa: RUF001
+        ("حساب ١٢٣٤ / ४७", "حساب123447"),  # noqa: RUF001
+        ("银行", f"银{FILLERS}行{FILLERS}"),
         ("", ""),
     ],
 )
 def test_what_formatting_changes_is_gone(text: str, symbols: str) -> None:
     """Case, accents, marks, width and what cannot be seen do not count."""
     assert skeleton(text).symbols == symbols
+
+
+@pytest.mark.parametrize("word", ["ΣΊΣΥΦΟΣ", "КНИГА", "ՀԱՅԱՍՏԱՆ", "ⲔⲞⲠⲦⲞⲤ", "ꭰꭱꭲ", "DŽIBUTI"])
+def test_case_never_matters(word: str) -> None:
+    """Upper, lower and folded are the same, also where only the capital looks Latin."""
+    assert skeleton(word).symbols == skeleton(word.lower()).symbols
+    assert skeleton(word).symbols == skeleton(word.casefold()).symbols
+
+
+def test_ascii_letters_and_digits_are_never_folded_into_each_other() -> None:
+    """``0`` is not ``o`` and ``1`` is not ``l``: account numbers stay apart."""
+    ascii_symbols = {fold(chr(code)) for code in range(128) if chr(code).isalnum()}
+    assert len(ascii_symbols) == 36
+
+
+@given(TEXTS)
+def test_the_table_folds_as_the_function_does(text: str) -> None:
+    """Many characters at once give what each gives by itself, and where it came from."""
+    codes, places = fold_all(text)
+    expected = [(ord(symbol), at) for at, char in enumerate(text) for symbol in fold(char)]
+    assert list(zip(codes.tolist(), places.tolist(), strict=True)) == expected
