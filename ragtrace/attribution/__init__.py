@@ -1,11 +1,10 @@
 """Which text reached which text: prompt matcher and streaming guard."""
 
-from ragtrace.attribution._cover import Cover
+from ragtrace.attribution._cover import Cover, accounted_for
 from ragtrace.attribution._guard import TRIGGER, WITHHELD, Guard
 from ragtrace.attribution._matcher import Index
 from ragtrace.attribution._run import MIN_RUN
 from ragtrace.attribution._skeleton import Skeleton, skeleton
-from ragtrace.attribution._weight import accounted_for
 
 __all__ = [
     "MIN_RUN",

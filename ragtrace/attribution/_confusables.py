@@ -8,31 +8,31 @@ __all__ = ["LOOKALIKES"]
 
 _ROWS: Final = {
     "a": "ɑαаᎪꓮ𐊠",  # noqa: RUF001
-    "b": "ƅβвьᏏᏴꓐꞵ𐊂𐊡𐌁",  # noqa: RUF001
+    "b": "ƅβвьᏏᏴꓐꞵ𐊂𐊡𐌁",
     "c": "сᏟᴄⲥꓚ𐊢𐌂",  # noqa: RUF001
     "d": "ԁᎠᏧꓒꓓ",  # noqa: RUF001
-    "e": "εеҽᎬꓰꬲ𐊆",  # noqa: RUF001
-    "f": "ϝքẝꓝꞙꬵ𐊇𐊥",  # noqa: RUF001
-    "g": "ƍɡԍցᏀᏳᶃꓖ",  # noqa: RUF001
-    "h": "ηнһհᎻᏂⲏꓧ𐋏",  # noqa: RUF001
+    "e": "εеҽᎬꓰꬲ𐊆",
+    "f": "ϝքẝꓝꞙꬵ𐊇𐊥",
+    "g": "ƍɡԍցᏀᏳᶃꓖ",
+    "h": "ηнһհᎻᏂⲏꓧ𐋏",
     "i": "ıɩɪιіӏᎥꙇ",  # noqa: RUF001
-    "j": "ʝϳјᎫꓙ",  # noqa: RUF001
-    "k": "κкᏦⲕꓗ",  # noqa: RUF001
-    "l": "ǀᏞⲓⳑꓡꓲ𐊊𐌉",  # noqa: RUF001
-    "m": "μϻмᎷⲙꓟ𐊰𐌑",  # noqa: RUF001
-    "n": "ոռⲛꓠ",  # noqa: RUF001
+    "j": "ʝϳјᎫꓙ",
+    "k": "κкᏦⲕꓗ",
+    "l": "ǀᏞⲓⳑꓡꓲ𐊊𐌉",
+    "m": "μϻмᎷⲙꓟ𐊰𐌑",
+    "n": "ոռⲛꓠ",
     "o": "οσоօᴏᴑⲟꓳꬽ𐊒𐊫",  # noqa: RUF001
     "p": "ρрᏢⲣꓑ𐊕",  # noqa: RUF001
     "q": "ԛգզ",  # noqa: RUF001
-    "r": "ʀгᎡᎱᏒᴦⲅꓣꭇꭈ",  # noqa: RUF001
-    "s": "ƽѕտᏕᏚꓢꜱ𐊖",  # noqa: RUF001
-    "t": "τтᎢⲧꓔ𐊗𐊱𐌕",  # noqa: RUF001
+    "r": "ʀгᎡᎱᏒᴦⲅꓣꭇꭈ",
+    "s": "ƽѕտᏕᏚꓢꜱ𐊖",
+    "t": "τтᎢⲧꓔ𐊗𐊱𐌕",
     "u": "ʋυսᴜꓴꞟꭎꭒ",  # noqa: RUF001
     "v": "νѵᏙᴠꓦ",  # noqa: RUF001
     "w": "ɯѡԝաᎳᏔᴡꓪ",  # noqa: RUF001
-    "x": "χхⲭꓫꭓ𐊐𐊴𐌗",  # noqa: RUF001
-    "y": "ɣʏγуүᎩᎽᶌỿⲩꓬꭚ𐊲",  # noqa: RUF001
-    "z": "ζᏃᴢꓜ",  # noqa: RUF001
+    "x": "χхⲭꓫꭓ𐊐𐊴𐌗",
+    "y": "ɣʏγуүᎩᎽᶌỿⲩꓬꭚ𐊲",
+    "z": "ζᏃᴢꓜ",
 }
 """From the Unicode security data, ``confusables.txt`` (UTS #39; Copyright 1991 onwards Unicode, Inc.,
 Unicode licence v3), kept to single letters of Latin, Greek, Cyrillic, Armenian, Cherokee, Lisu,

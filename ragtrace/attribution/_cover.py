@@ -6,7 +6,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["Cover"]
+from ragtrace.attribution._run import MIN_RUN
+
+__all__ = ["EXPLAINED_SHARE", "Cover", "accounted_for"]
+
+EXPLAINED_SHARE: Final = 0.9
+"""Share of a chunk's found symbols that others must account for to explain it away."""
 
 _MESSAGE: Final = 1 << 40
 """Places kept apart for one message, more than a text can have."""
@@ -66,3 +71,9 @@ class Cover:
         if start < end:
             gaps.append((start, end))
         return gaps
+
+
+def accounted_for(cover: Cover, by: Cover) -> bool:
+    """Whether ``by`` holds all of ``cover`` but for what could be chance or a small edit."""
+    missing = by.missing(cover)
+    return sum(missing) <= len(cover) * (1 - EXPLAINED_SHARE) and max(missing, default=0) < MIN_RUN

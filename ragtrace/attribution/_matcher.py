@@ -2,184 +2,284 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ragtrace.attribution._automaton import Automaton
-from ragtrace.attribution._run import MIN_RUN, MIN_WHOLE, Run
+from ragtrace.attribution._fold import Places
+from ragtrace.attribution._kgrams import K, kgrams
+from ragtrace.attribution._reading import Reading, read
+from ragtrace.attribution._rows import Rows
+from ragtrace.attribution._run import MIN_RUN, MIN_WHOLE, Runs, maximal
+from ragtrace.attribution._seeds import Seeds
 from ragtrace.attribution._skeleton import Skeleton, skeleton
-from ragtrace.attribution._weight import weigh
-from ragtrace.model import Attribution, Chunk, Message, Span
+from ragtrace.attribution._verdicts import Found, found
+from ragtrace.model import Attribution, Chunk, Message, Span, Verdict
 
 __all__ = ["Index"]
 
-SEED: Final = 16
-"""Symbols of a seed: long enough that ordinary prose seldom shares one by accident
-(attribution notes, K=16)."""
-
 STRIDE: Final = 8
-"""Distance of the seeds kept of a chunk; a shared run of SEED + STRIDE - 1 = 23 symbols
-always contains one, and the index holds an eighth of the positions."""
+"""Distance of the seeds kept of a chunk; a shared run of K + STRIDE - 1 = 31 symbols always
+contains one, and the index holds an eighth of the places."""
 
-COPIES: Final = 4
+REPEATS: Final = 4
 """Places of one seed in a chunk up to which every copy is reported by itself. A chunk that
 repeats itself more is read by an automaton: its copies cannot be told apart anyhow, and
 reporting each against each would be quadratic."""
+
+COMMON: Final = 32
+"""Chunks that share a seed from which it is boilerplate: looked at only where no run that is
+evidence stands already, or 200 documents with one footer would be found 40,000 times."""
+
+BLOCK: Final = 1 << 15
+"""Places of a prompt looked up at a time: what is computed for them stays in the processor's
+cache, and no array is so large that the system has to find new memory for it."""
+
+PAIRS: Final = 1 << 20
+"""Places times chunks that boilerplate may be expanded to in one prompt; beyond, each place is
+compared with the newest of its chunks only. About 0.1 s."""
 
 
 class Index:
     """Chunks that can be looked for in any text, each under its digest.
 
-    Looking costs time linear in the text, in the chunks that are found in it, and in how
-    often they are, however they repeat themselves; chunks that are not found cost nothing,
-    but for those shorter than MIN_RUN. Not thread-safe while being changed; the owner holds
-    a lock.
+    Looking costs time linear in the text and in what is found in it; chunks that are not found
+    cost nothing, but for those shorter than K symbols. Not thread-safe; the owner holds a lock.
     """
 
     def __init__(self) -> None:
-        self._seeds: dict[str, tuple[tuple[str, int], ...]] = {}
-        self._short: dict[str, Skeleton] = {}
-        self._skeletons: dict[str, Skeleton] = {}
-        self._repeating: dict[str, Automaton | None] = {}  # built when first needed
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows, self._seeds = Rows(), Seeds()
+        self._places = np.zeros(0, np.int64)  # of each seed, in the rows
+        self._owners = np.zeros(0, np.int64)  # the chunk it is of
+        self._numbers: dict[str, int] = {}
+        self._chunks: list[tuple[str, Skeleton] | None] = []
+        self._offsets: dict[int, Places] = {}  # of chunks that have been found
+        self._alive = np.zeros(64, bool)
+        self._tiny: dict[int, str] = {}
+        self._repeating: dict[int, Automaton | None] = {}  # built when first needed
 
     def __contains__(self, digest: str) -> bool:
-        return digest in self._skeletons
+        return digest in self._numbers
 
     def __len__(self) -> int:
-        return len(self._skeletons)
+        return len(self._numbers)
 
     def add(self, chunk: Chunk) -> None:
         """Make ``chunk`` findable; adding it twice changes nothing."""
-        if chunk.digest in self._skeletons:
-            return
-        bones = skeleton(chunk.text)
-        self._skeletons[chunk.digest] = bones
-        if len(bones.symbols) < MIN_RUN:
-            if len(bones.symbols) >= MIN_WHOLE:
-                self._short[chunk.digest] = bones
-            return
-        seeds = _seeds(bones.symbols)
-        if max(map(len, seeds.values())) > COPIES:
-            self._repeating[chunk.digest] = None
-            seeds = {seed: places[:1] for seed, places in seeds.items()}
-        for seed, places in seeds.items():
-            entries = ((chunk.digest, place) for place in places)
-            self._seeds[seed] = (*self._seeds.get(seed, ()), *entries)
+        if chunk.digest not in self._numbers:
+            self._add(chunk.digest, skeleton(chunk.text))
 
     def remove(self, digest: str) -> None:
         """Forget a chunk; forgetting one that is not there changes nothing."""
-        bones = self._skeletons.pop(digest, None)
-        if bones is None or len(bones.symbols) < MIN_RUN:
-            self._short.pop(digest, None)
+        number = self._numbers.pop(digest, None)
+        if number is None:
             return
-        self._repeating.pop(digest, None)
-        for seed in _seeds(bones.symbols):
-            left = tuple(entry for entry in self._seeds.get(seed, ()) if entry[0] != digest)
-            if left:
-                self._seeds[seed] = left
-            else:
-                self._seeds.pop(seed, None)
+        self._alive[number] = False
+        self._chunks[number] = None
+        for memory in (self._tiny, self._repeating, self._offsets):
+            memory.pop(number, None)
+        if 2 * len(self._numbers) < len(self._chunks):
+            left = [chunk for chunk in self._chunks if chunk is not None]
+            self._clear()
+            for name, bones in left:
+                self._add(name, bones)
 
     def attribute(self, messages: Sequence[Message]) -> list[Attribution]:
         """Every chunk found in ``messages``, with its verdict and its ranges in both texts.
 
-        The simple kind of attribution: exact on skeletons. It cannot see paraphrase,
-        translation or edits denser than one in MIN_RUN symbols.
+        Exact on skeletons, in every view of a message. It cannot see paraphrase, translation,
+        or edits denser than one in MIN_RUN symbols.
         """
-        bones = [skeleton(message.text) for message in messages]
-        runs: dict[str, list[Run]] = defaultdict(list)
-        for number, text in enumerate(bones):
-            for run in self._runs(number, text.symbols):
-                runs[run.digest].append(run)
-        hit = {run.message for found in runs.values() for run in found}
-        offsets = {number: bones[number].offsets() for number in hit}
+        reading = read(messages)
+        runs = self._runs(reading)
+        if not len(runs):
+            return []
+        judged = found(runs, reading.view_of(runs.start), self._rows.sizes(runs.chunk))
+        return list(self._attributions(reading, judged))
+
+    def _add(self, digest: str, bones: Skeleton) -> None:
+        number, codes = len(self._rows), bones.codes()
+        start = self._rows.add(codes)
+        self._numbers[digest] = number
+        self._chunks.append((digest, bones))
+        if number == len(self._alive):
+            self._alive = np.concatenate([self._alive, np.zeros_like(self._alive)])
+        self._alive[number] = True
+        if len(codes) < K:
+            if len(codes) >= MIN_WHOLE:
+                self._tiny[number] = bones.symbols
+            return
+        # The last one too, so that the end of a chunk is found however short the run.
+        places = np.append(np.arange(0, len(codes) - K, STRIDE), len(codes) - K)
+        hashes = kgrams(codes)[places]
+        _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+        if counts.max() > REPEATS:
+            self._repeating[number] = None
+            places, hashes = places[first], hashes[first]
+        size = len(self._seeds)
+        self._seeds.add(hashes)
+        while size + len(hashes) > len(self._places):
+            more = np.zeros(len(self._places) + 256, np.int64)
+            self._places = np.concatenate([self._places, more])
+            self._owners = np.concatenate([self._owners, more])
+        self._places[size : size + len(hashes)] = start + places
+        self._owners[size : size + len(hashes)] = number
+
+    def _known(self, number: int) -> tuple[str, Skeleton]:
+        """Digest and skeleton of a chunk that is there."""
+        chunk = self._chunks[number]
+        assert chunk is not None
+        return chunk
+
+    def _runs(self, reading: Reading) -> Runs:
+        """Every maximal run of K symbols or more, and every copy of a chunk that is shorter."""
+        places, heads, copies = self._known_seeds(reading)
+        common = copies > COMMON
+        runs = self._expand(reading, places[~common], heads[~common], COMMON)
+        if common.any():
+            places, heads = places[common], heads[common]
+            known = runs.take(np.flatnonzero(runs.length >= MIN_RUN))
+            open_ = ~_inside(places, known)
+            most = max(1, PAIRS // max(1, int(open_.sum())))
+            runs += self._expand(reading, places[open_], heads[open_], most)
+        return runs + Runs.of(list(self._tiny_runs(reading)))
+
+    def _known_seeds(self, reading: Reading) -> tuple[Places, Places, Places]:
+        """Every place with a seed of a chunk, the first seed of its hash, and its copies."""
+        found = []
+        for start in range(0, len(reading.codes), BLOCK):
+            hashes = kgrams(reading.codes[start : start + BLOCK + K - 1])
+            places, heads, copies = self._seeds.find(hashes)
+            found.append((places + start, heads, copies))
+        if len(found) == 1:
+            return found[0]
+        places, heads, copies = (np.concatenate(column) for column in zip(*found, strict=True))
+        return places, heads, copies
+
+    def _expand(self, reading: Reading, places: Places, heads: Places, most: int) -> Runs:
+        places, seeds = self._seeds.expand(places, heads, most)
+        at, chunk = self._places[seeds], self._owners[seeds]
+        alive = self._alive[chunk]
+        if self._repeating:
+            often = np.isin(chunk, list(self._repeating)) & alive
+            repeating = Runs.of(list(self._repeated(reading, np.unique(chunk[often]).tolist())))
+            alive &= ~often
+        else:
+            repeating = Runs.of([])
+        places, at = places[alive], at[alive]
+        start, end, begin = maximal(reading.codes, self._rows.codes, places, at)
+        number, within = self._rows.locate(begin)
+        return Runs(np.stack([number, start, end, within, within + end - start])) + repeating
+
+    def _repeated(
+        self, reading: Reading, numbers: Iterable[int]
+    ) -> Iterator[tuple[int, int, int, int, int]]:
+        for number in numbers:
+            automaton = self._repeating[number]
+            if automaton is None:
+                automaton = self._repeating[number] = Automaton(self._known(number)[1].symbols)
+            for match in automaton.matches(reading.symbols, K):
+                end = match.last + match.end - match.start
+                yield number, match.start, match.end, match.first, end
+
+    def _tiny_runs(self, reading: Reading) -> Iterator[tuple[int, int, int, int, int]]:
+        for number, symbols in self._tiny.items():
+            for start in _copies(reading.symbols, symbols):
+                yield number, start, start + len(symbols), 0, len(symbols)
+
+    def _attributions(self, reading: Reading, judged: Found) -> Iterator[Attribution]:
+        numbers = judged.runs.chunk[judged.bounds[:-1]].tolist()
+        digests = [self._known(number)[0] for number in numbers]
+        spans = self._spans(reading, judged)
+        bounds = judged.bounds.tolist()
+        for at, others in enumerate(judged.groups()):
+            mine = spans[bounds[at] : bounds[at + 1]]
+            if len(reading.views) > len(reading.texts):
+                mine = _outermost(mine)
+            verdict: Verdict = "explained" if judged.explained[at] else "ambiguous"
+            if judged.certain[at]:
+                verdict = "certain"
+            group = tuple(sorted(digests[other] for other in others))
+            whole = bool(judged.whole[at])
+            yield Attribution(digests[at], verdict, tuple(mine), group, whole)
+
+    def _spans(self, reading: Reading, judged: Found) -> list[Span]:
+        runs, texts = judged.runs, reading.texts
+        starts, ends = (places.tolist() for places in reading.characters(runs.start, runs.end))
+        begins, stops = self._characters(judged)
+        messages = reading.message_of(runs.start).tolist()
+        lengths, strength = runs.length.tolist(), judged.evidence.tolist()
+        chunks = [self._known(number)[1].text for number in runs.chunk.tolist()]
         return [
-            Attribution(
-                digest,
-                weight.verdict,
-                self._spans(runs[digest], bones, offsets),
-                weight.group,
-                any(run.length == len(self._skeletons[digest].symbols) for run in runs[digest]),
+            Span(
+                messages[at],
+                starts[at],
+                ends[at],
+                begins[at],
+                stops[at],
+                lengths[at],
+                texts[messages[at]][starts[at] : ends[at]] == text[begins[at] : stops[at]],
+                strength[at],
             )
-            for digest, weight in weigh(runs).items()
+            for at, text in enumerate(chunks)
         ]
 
-    def _runs(self, number: int, text: str) -> Iterator[Run]:
-        reached: dict[tuple[str, int], int] = {}  # (chunk, diagonal) -> end of its last run
-        repeating: dict[str, None] = {}
-        seeds = self._seeds
-        if seeds:
-            for at in range(len(text) - SEED + 1):
-                entries = seeds.get(text[at : at + SEED])
-                if entries is None:
-                    continue
-                for digest, place in entries:
-                    if digest in self._repeating:
-                        repeating[digest] = None
-                        continue
-                    if reached.get((digest, at - place), -1) >= at + SEED:
-                        continue
-                    run = self._extend(digest, number, text, at, place)
-                    reached[digest, at - place] = run.end
-                    if run.length >= MIN_RUN:
-                        yield run
-        for digest in repeating:
-            yield from self._repeated(digest, number, text)
-        for digest, bones in self._short.items():
-            yield from _whole(digest, number, text, bones.symbols)
-
-    def _extend(self, digest: str, number: int, text: str, at: int, place: int) -> Run:
-        """The maximal exact run around a seed."""
-        chunk = self._skeletons[digest].symbols
-        back = 0
-        while back < min(at, place) and text[at - back - 1] == chunk[place - back - 1]:
-            back += 1
-        ahead, most = SEED, min(len(text) - at, len(chunk) - place)
-        while ahead < most and text[at + ahead] == chunk[place + ahead]:
-            ahead += 1
-        return Run(digest, number, at - back, at + ahead, place - back, place + ahead)
-
-    def _repeated(self, digest: str, number: int, text: str) -> Iterator[Run]:
-        automaton = self._repeating[digest]
-        if automaton is None:
-            automaton = self._repeating[digest] = Automaton(self._skeletons[digest].symbols)
-        for match in automaton.matches(text, MIN_RUN):
-            end = match.last + match.end - match.start
-            yield Run(digest, number, match.start, match.end, match.first, end)
-
-    def _spans(
-        self, runs: Sequence[Run], messages: Sequence[Skeleton], offsets: dict[int, list[int]]
-    ) -> tuple[Span, ...]:
-        chunk = self._skeletons[runs[0].digest]
-        places = chunk.offsets()
-        spans = []
-        for run in runs:
-            here = offsets[run.message]
-            start, end = here[run.start], here[run.end - 1] + 1
-            chunk_start, chunk_end = places[run.chunk_start], places[run.chunk_end - 1] + 1
-            copied = messages[run.message].text[start:end] == chunk.text[chunk_start:chunk_end]
-            spans.append(Span(run.message, start, end, chunk_start, chunk_end, run.length, copied))
-        return tuple(spans)
+    def _characters(self, judged: Found) -> tuple[list[int], list[int]]:
+        """Where in its chunk's text each run begins and ends."""
+        begins: list[int] = []
+        stops: list[int] = []
+        bounds = judged.bounds.tolist()
+        for first, last in pairwise(bounds):
+            number = int(judged.runs.chunk[first])
+            places = self._offsets.get(number)
+            if places is None:
+                places = self._offsets[number] = self._known(number)[1].offsets()
+            begins += places[judged.runs.chunk_start[first:last]].tolist()
+            stops += (places[judged.runs.chunk_end[first:last] - 1] + 1).tolist()
+        return begins, stops
 
 
-def _seeds(symbols: str) -> dict[str, list[int]]:
-    """Seeds at every STRIDE-th place, and the last, so that the end of a chunk is found too."""
-    last = len(symbols) - SEED
-    places = list(range(0, last + 1, STRIDE))
-    if places[-1] != last:
-        places.append(last)
-    found: dict[str, list[int]] = defaultdict(list)
-    for place in places:
-        found[symbols[place : place + SEED]].append(place)
-    return found
+def _outermost(spans: Sequence[Span]) -> list[Span]:
+    """Without what is part of another: views of one message find the same copy again."""
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda one: (one.message, one.start, -one.symbols)):
+        if not any(_holds(other, span) for other in kept):
+            kept.append(span)
+    return kept
 
 
-def _whole(digest: str, number: int, text: str, symbols: str) -> Iterator[Run]:
-    """The copies of ``symbols`` in ``text``, as few as cover all that copies cover."""
+def _holds(one: Span, other: Span) -> bool:
+    return (
+        one.message == other.message
+        and one.start <= other.start
+        and other.end <= one.end
+        and one.chunk_start <= other.chunk_start
+        and other.chunk_end <= one.chunk_end
+    )
+
+
+def _inside(places: Places, runs: Runs) -> NDArray[np.bool_]:
+    """Which seeds at ``places`` lie within a run."""
+    if not len(runs):
+        return np.zeros(len(places), bool)
+    order = np.argsort(runs.start)
+    reached = np.maximum.accumulate(runs.end[order])
+    before = np.searchsorted(runs.start[order], places, "right") - 1
+    return (before >= 0) & (reached[before] >= places + K)
+
+
+def _copies(text: str, symbols: str) -> Iterator[int]:
+    """Where ``symbols`` stand in ``text``, as few places as cover all that copies cover."""
     size = len(symbols)
     start = text.find(symbols)
     while start >= 0:
-        yield Run(digest, number, start, start + size, 0, size)
+        yield start
         overlapping = text.rfind(symbols, start + 1, start + size + size - 1)
         start = overlapping if overlapping >= 0 else text.find(symbols, start + size)

@@ -2,37 +2,129 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["MIN_RUN", "MIN_WHOLE", "Run"]
+import numpy as np
+
+from ragtrace.attribution._fold import Codes, Places
+from ragtrace.attribution._kgrams import K
+
+__all__ = ["MIN_RUN", "MIN_WHOLE", "Runs", "maximal"]
 
 MIN_RUN: Final = 32
-"""Shortest shared run that is evidence: at 32 symbols 0 to 3 % of real answers share one
-with a document they were not made from, and those are shared text (450 MTRAG answers)."""
+"""Shortest shared run that is reported by itself: at 32 symbols 0 to 3 % of real answers share
+one with a document they were not made from, and those are shared text (450 MTRAG answers)."""
 
 MIN_WHOLE: Final = 8
 """A chunk shorter than MIN_RUN counts where all of it is found, if it has this many symbols;
 shorter ones ("yes", "n/a") would be found everywhere."""
 
+_BLOCK: Final = 16
+"""Symbols compared at a time when a run is made longer; half the padding of a row."""
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Symbols ``start`` to ``end`` of a message that are those of a chunk from ``chunk_start``.
+
+class Runs:
+    """Stretches of a reading that are stretches of chunks, as columns of one length.
 
     Attributes:
-        chunk_end: Beyond ``chunk_start + length`` where the text stands in the chunk several
-            times: the range then goes from the first copy to the end of the last.
+        chunk: Number of the chunk.
+        start: Where in the reading the run begins.
+        end: Where it ends, exclusive.
+        chunk_start: Where in the chunk it begins.
+        chunk_end: Where it ends there. Beyond ``chunk_start + length`` where the text stands in
+            the chunk several times: the range then goes from the first copy to the end of the
+            last.
     """
 
-    digest: str
-    message: int
-    start: int
-    end: int
-    chunk_start: int
-    chunk_end: int
+    __slots__ = ("_table", "chunk", "chunk_end", "chunk_start", "end", "start")
+
+    def __init__(self, table: Places) -> None:
+        self._table = table  # of shape (5, runs), so that taking some of them is one step
+        self.chunk, self.start, self.end, self.chunk_start, self.chunk_end = table
+
+    def __len__(self) -> int:
+        return self._table.shape[1]
 
     @property
-    def length(self) -> int:
-        """Symbols in the run."""
+    def length(self) -> Places:
+        """Symbols in each run."""
         return self.end - self.start
+
+    @property
+    def diagonal(self) -> Places:
+        """Place in the reading less place in the chunk: the same all along a copy."""
+        return self.start - self.chunk_start
+
+    def take(self, which: Places) -> Runs:
+        """Some of them, in the order asked for."""
+        return Runs(self._table[:, which])
+
+    @classmethod
+    def of(cls, rows: list[tuple[int, int, int, int, int]]) -> Runs:
+        """Runs from rows of the columns' values."""
+        return cls(np.array(rows, np.int64).reshape(len(rows), 5).T)
+
+    def __add__(self, other: Runs) -> Runs:
+        if not len(other):
+            return self
+        return Runs(np.concatenate([self._table, other._table], axis=1))
+
+
+def maximal(
+    text: Codes, rows: Codes, places: Places, seeds: Places
+) -> tuple[Places, Places, Places]:
+    """The longest exact matches around seeds: starts and ends in ``text``, starts in ``rows``.
+
+    Each is symbol for symbol the same in both, cannot be made longer on either side, and comes
+    once. Seeds whose hashes agree but whose symbols do not give nothing.
+
+    Args:
+        text: A padded row.
+        rows: A padded row with other padding, so that no match runs into it.
+        places: Where seeds stand in ``text``.
+        seeds: Where the same seeds stand in ``rows``.
+    """
+    if not len(places):
+        return places, places, seeds
+    # By diagonal, then by place: one sort of one number each.
+    keys = np.sort(((seeds - places + len(text)) << 32) | places)
+    diagonal, place = (keys >> 32) - len(text), keys & 0xFFFFFFFF
+    # Seeds that touch or overlap hold every symbol between them.
+    apart = np.ones(len(keys) + 1, bool)
+    apart[1:-1] = (diagonal[1:] != diagonal[:-1]) | (place[1:] - place[:-1] > K)
+    first, last = apart[:-1].nonzero()[0], apart[1:].nonzero()[0]
+    wrong = _differing(text, rows, place[first], place[last], diagonal[first])
+    if wrong:  # two texts with one hash: each seed of the stretch by itself
+        each = np.concatenate([np.arange(first[at], last[at] + 1) for at in wrong])
+        first = np.sort(np.concatenate([np.delete(first, wrong), each]))
+        last = np.sort(np.concatenate([np.delete(last, wrong), each]))
+    diagonal, begin, tail = diagonal[first], place[first], place[last]
+    start = begin - _reach(text, rows, begin - 1, diagonal, -1)
+    end = tail + _reach(text, rows, tail, diagonal, 1)
+    kept = end - start >= K
+    kept[1:] &= (diagonal[1:] != diagonal[:-1]) | (start[1:] != start[:-1])
+    return start[kept], end[kept], (start + diagonal)[kept]
+
+
+def _reach(text: Codes, rows: Codes, places: Places, diagonal: Places, step: int) -> Places:
+    """How many symbols in a row agree from each place on, in steps of ``step``."""
+    total = np.zeros(len(places), np.int64)
+    block = np.arange(_BLOCK) * step
+    going = np.arange(len(places))
+    while len(going):
+        at = (places[going] + total[going] * step)[:, None] + block
+        differs = text[at] != rows[at + diagonal[going, None]]
+        whole = ~differs.any(axis=1)
+        total[going] += np.where(whole, _BLOCK, differs.argmax(axis=1))
+        going = going[whole]
+    return total
+
+
+def _differing(text: Codes, rows: Codes, begin: Places, end: Places, diagonal: Places) -> list[int]:
+    """Which stretches are not the same in both all the way: none, but by a collision of hashes."""
+    found = []
+    for at in (end > begin).nonzero()[0].tolist():
+        start, stop, shift = int(begin[at]), int(end[at]), int(diagonal[at])
+        if (text[start:stop] != rows[start + shift : stop + shift]).any():
+            found.append(at)
+    return found

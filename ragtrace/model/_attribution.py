@@ -22,6 +22,8 @@ class Span:
         message: Index of the message in the prompt, 0 in a completion.
         symbols: Letters and digits that agree, without a break.
         verbatim: Whether the two ranges are the same, character by character.
+        evidence: Sixteen symbols in a row that no other chunk has there, counted along the edited
+            copy that the range is part of.
     """
 
     message: int
@@ -31,6 +33,7 @@ class Span:
     chunk_end: int
     symbols: int
     verbatim: bool = False
+    evidence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,10 @@ class Attribution:
 
     Attributes:
         chunk: Digest of the chunk.
-        verdict: ``certain`` where text of this chunk alone is there; ``ambiguous`` where the
-            chunks of ``group`` together have it too; ``explained`` where all of it is in
-            chunks of ``group``, of which more is there; ``none`` where nothing was found.
+        verdict: ``certain`` where enough text of this chunk alone is there; ``explained`` where
+            all of it stands in chunks of ``group`` that are certain; ``ambiguous`` where the
+            chunks of ``group`` have it too and nothing tells them apart, or where it is too
+            short to be sure; ``none`` where nothing was found.
         group: Digests of other chunks, for ``ambiguous`` and ``explained``, the first few.
         whole: Whether a run is all of the chunk.
     """

@@ -8,12 +8,17 @@ from typing import Final
 from ragtrace.model import Attribution, Chunk, Label, Span
 from ragtrace.policy._policy import Policy
 
-__all__ = ["ENFORCED_RUN", "PART_FOUND", "enforceable", "label_found", "reaches_into"]
+__all__ = ["ENFORCED_EVIDENCE", "ENFORCED_RUN", "PART_FOUND", "enforceable", "label_found", "reaches_into"]
 
 ENFORCED_RUN: Final = 48
 """Symbols in a row from which a found text is acted on. Shorter runs are recorded only: at 48,
 0 to 0.7 % of answers share one with documents they were not made from, and those are shared
 text (450 MTRAG answers); at 32, a customer's own question is taken for the note that quotes it."""
+
+ENFORCED_EVIDENCE: Final = 40
+"""Unique grams in the chain of an edited copy from which its parts are acted on, however short
+each is. 0 false in 800 documents that were looked for in 250 KB of their own domain, where 24
+gave 5 (attribution notes, U=40)."""
 
 PART_FOUND: Final = 16
 """Characters of a labelled range that count as finding it. A run may go on over the edge of a
@@ -21,10 +26,14 @@ range by chance: the last letter of what was redacted may be that of ``[redacted
 
 
 def enforceable(found: Attribution) -> Attribution:
-    """The same with only those runs that are long enough, or are all of their chunk."""
+    """The same with only those runs that are long enough, by themselves or with their chain."""
     if found.whole:
         return found
-    strong = tuple(span for span in found.spans if span.symbols >= ENFORCED_RUN)
+    strong = tuple(
+        span
+        for span in found.spans
+        if span.symbols >= ENFORCED_RUN or span.evidence >= ENFORCED_EVIDENCE
+    )
     return replace(found, spans=strong)
 
 

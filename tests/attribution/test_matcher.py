@@ -6,16 +6,20 @@ import json
 import random
 import textwrap
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragtrace.attribution import MIN_RUN, Index, _automaton, _matcher, skeleton
+from ragtrace.attribution._evidence import GRAM
+from ragtrace.attribution._verdicts import CERTAIN
 from ragtrace.model import Attribution, Chunk, Message, Span
 from tests.prose import SCRIPTS, chunk, dev_rows, prose, words
 
 FEW = settings(max_examples=60, deadline=None)
+SURE = CERTAIN + GRAM - 1
 SENTENCE = "The branch manager approves refunds above forty euros in writing. "
 
 
@@ -71,7 +75,7 @@ def test_every_run_is_found_however_it_is_laid_out(
     source = chunk(text)
     found = find(prompt, source, chunk(prose(seed + 1)))[source.digest]
     assert skeleton(excerpt).symbols in covered(found.spans, prompt)
-    assert found.verdict == "certain"
+    assert found.verdict == ("certain" if end - start >= SURE or end - start == size else "ambiguous")
     for span in found.spans:
         mine = symbols_of(prompt, span.start, span.end)
         assert mine == symbols_of(text, span.chunk_start, span.chunk_end)
@@ -138,7 +142,7 @@ def test_what_was_removed_was_never_there(steps: list[tuple[bool, int]]) -> None
     for digest in left:
         index.remove(digest)
     assert not index.attribute(prompt)
-    assert not any((index._seeds, index._short, index._skeletons, index._repeating))
+    assert not any((index._seeds, index._tiny, index._chunks, index._repeating, index._offsets))
 
 
 def test_a_short_chunk_counts_where_all_of_it_is_there() -> None:
@@ -225,16 +229,39 @@ def test_absent_chunks_are_never_certain(seed: int, present: int, absent: int) -
 
 
 def test_a_footer_of_many_documents_stays_cheap() -> None:
-    """Two thousand chunks that share a footer are all found, without naming each to each."""
+    """Two thousand chunks that share a footer are named where no document accounts for it."""
     footer = "This page is for general information and is not an offer. Terms apply."
     chunks = [chunk(f"{prose(seed, 20)} {footer}") for seed in range(2000)]
-    found = find(chunks[7].text, *chunks)
-    assert len(found) == 2000
-    assert found[chunks[7].digest].verdict == "certain"
-    assert found[chunks[8].digest].group == (chunks[7].digest,)
-    only = find(footer, *chunks)
-    assert {one.verdict for one in only.values()} == {"ambiguous"}
-    assert max(len(one.group) for one in only.values()) <= 32
+    index = index_of(*chunks)
+    found = {one.chunk: one for one in index.attribute([Message("user", chunks[7].text)])}
+    assert found.pop(chunks[7].digest).verdict == "certain"
+    assert len(found) < 100
+    assert all(one.verdict == "explained" for one in found.values())
+    assert all(one.group == (chunks[7].digest,) for one in found.values())
+    only = index.attribute([Message("system", f"Answer politely. {footer}")])
+    assert len(only) == 2000
+    assert {one.verdict for one in only} == {"ambiguous"}
+    assert max(len(one.group) for one in only) <= 32
+
+
+def test_many_documents_with_one_footer_are_not_matched_each_with_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All 300 of them in one prompt: pairs in proportion to the prompt, and all are certain."""
+    pairs = [0]
+    real = _matcher.maximal
+
+    def counted(*args: Any) -> Any:
+        pairs[0] += len(args[2])
+        return real(*args)
+
+    monkeypatch.setattr(_matcher, "maximal", counted)
+    footer = prose(10**6, 30)
+    chunks = [chunk(f"{prose(seed, 30)} {footer}") for seed in range(300)]
+    prompt = "\n\n".join(one.text for one in chunks)
+    found = find(prompt, *chunks)
+    assert [found[one.digest].verdict for one in chunks] == ["certain"] * 300
+    assert pairs[0] < len(prompt)
 
 
 REPETITIVE = {
@@ -250,30 +277,30 @@ REPETITIVE = {
 def test_repetitive_text_takes_steps_in_proportion(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twice the text takes about twice the steps, and gives no more than that many ranges."""
+    """However long, it takes a few steps for each symbol, and gives fewer ranges than that."""
     steps = [0]
+    maximal, append = _matcher.maximal, _automaton.Automaton._append
 
-    def counted(method: Callable[..., object]) -> Callable[..., object]:
-        def call(*args: object) -> object:
-            steps[0] += 1
-            return method(*args)
+    def counted(*args: Any) -> Any:
+        steps[0] += len(args[2])
+        found = maximal(*args)
+        steps[0] += len(found[0])
+        return found
 
-        return call
+    def appended(*args: Any) -> Any:
+        steps[0] += 1
+        return append(*args)
 
-    monkeypatch.setattr(Index, "_extend", counted(Index._extend))
-    monkeypatch.setattr(_automaton.Automaton, "_append", counted(_automaton.Automaton._append))
-    monkeypatch.setattr(_matcher, "Run", counted(_matcher.Run))
-    counts, spans = [], 0
+    monkeypatch.setattr(_matcher, "maximal", counted)
+    monkeypatch.setattr(_automaton.Automaton, "_append", appended)
     for size in (500, 1000, 2000):
         steps[0] = 0
         text = REPETITIVE[kind](size)
         other = REPETITIVE[kind](size - 7)[5:]
         source = chunk(text)
         spans = len(find(other, source, chunk(prose(1)))[source.digest].spans)
-        counts.append(steps[0])
+        assert steps[0] <= 5 * (len(text) + len(other))
         assert spans <= len(other) // 20 + 5
-    assert counts[2] <= 2.2 * counts[1] + 100
-    assert counts[1] <= 2.2 * counts[0] + 100
 
 
 def test_the_automaton_is_exact() -> None:

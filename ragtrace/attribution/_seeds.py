@@ -1,0 +1,148 @@
+"""Seeds: where k-grams of chunks stand, looked up for every place of a prompt at once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragtrace.attribution._fold import Places
+from ragtrace.attribution._kgrams import Hashes
+
+__all__ = ["Seeds"]
+
+_SMALLEST: Final = 12
+"""Bits of the smallest table: 4,096 slots, 16 KB."""
+
+_ROOM: Final = 3
+"""Bits by which slots outnumber seeds, at least: eight to one."""
+
+_MARKS: Final = 8
+"""Bits kept for each slot, of which a seed sets one: of the places of an unrelated prompt one in
+64 or fewer pass them, and the bits of 250,000 seeds fit into a processor's cache."""
+
+_NONE: Final = -1
+_BIT: Final = np.array([1 << bit for bit in range(_MARKS)], np.uint8)
+
+
+class Seeds:
+    """A hash table of seeds, with every seed of the same hash listed behind the first.
+
+    A slot names the first of the seeds whose hash begins with its number; ``_next`` leads to
+    one with another hash in the same slot, ``_same`` to one with the same hash. Adding and
+    finding are array operations: what takes steps is how often one seed stands in the chunks.
+    """
+
+    def __init__(self) -> None:
+        self._bits = _SMALLEST
+        self._slots = np.full(1 << self._bits, _NONE, np.int32)
+        self._marks = np.zeros(1 << self._bits, np.uint8)
+        self._hashes = np.zeros(0, np.uint32)
+        self._next = np.zeros(0, np.int32)
+        self._same = np.zeros(0, np.int32)
+        self._copies = np.zeros(0, np.int32)  # for the first of a hash: how many there are
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, hashes: Hashes) -> None:
+        """Add seeds; they are numbered on from those that are there."""
+        if (self._size + len(hashes)) << _ROOM > len(self._slots):
+            hashes = np.concatenate([self._hashes[: self._size], hashes])
+            self._clear(max(_SMALLEST, (len(hashes) << _ROOM).bit_length()))
+        first = self._size
+        self._reserve(first + len(hashes))
+        self._hashes[first : first + len(hashes)] = hashes
+        self._size = first + len(hashes)
+        self._link(first, hashes)
+
+    def find(self, hashes: Hashes) -> tuple[Places, Places, Places]:
+        """Which of ``hashes`` are seeds: their indices, the first seed each, and its copies."""
+        slots, marks = self._slot(hashes)
+        here = (self._marks.take(slots) & marks).nonzero()[0]
+        seeds, wanted = self._slots[slots[here]], hashes[here]
+        at, found = [], []
+        while len(here):
+            hit = self._hashes[seeds] == wanted
+            at.append(here[hit])
+            found.append(seeds[hit])
+            seeds = self._next[seeds[~hit]]
+            more = seeds >= 0
+            here, wanted, seeds = here[~hit][more], wanted[~hit][more], seeds[more]
+        places, heads = _joined(at), _joined(found)
+        return places, heads, self._copies[heads].astype(np.int64)
+
+    def expand(self, places: Places, heads: Places, most: int) -> tuple[Places, Places]:
+        """Every pair of a place and a seed of its hash; ``most`` seeds for each, newest first."""
+        at, found = [places], [heads]
+        while most > 1:
+            heads = self._same[heads]
+            more = heads >= 0
+            places, heads = places[more], heads[more]
+            if not len(places):
+                break
+            at.append(places)
+            found.append(heads)
+            most -= 1
+        return _joined(at), _joined(found)
+
+    def _slot(self, hashes: Hashes) -> tuple[Places, NDArray[np.uint8]]:
+        """The slot of each hash, and the bit it sets there: its next three."""
+        high = hashes >> np.uint32(29 - self._bits)
+        return (high >> np.uint32(3)).astype(np.int64), _BIT.take(high & np.uint32(7))
+
+    def _clear(self, bits: int) -> None:
+        self._bits, self._size = bits, 0
+        self._slots = np.full(1 << bits, _NONE, np.int32)
+        self._marks = np.zeros(1 << bits, np.uint8)
+
+    def _reserve(self, size: int) -> None:
+        room = max(len(self._hashes), 256)
+        while room < size:
+            room *= 2
+        more = room - len(self._hashes)
+        if more:
+            self._hashes = np.concatenate([self._hashes, np.zeros(more, np.uint32)])
+            self._next = np.concatenate([self._next, np.zeros(more, np.int32)])
+            self._same = np.concatenate([self._same, np.zeros(more, np.int32)])
+            self._copies = np.concatenate([self._copies, np.zeros(more, np.int32)])
+
+    def _link(self, first: int, hashes: Hashes) -> None:
+        order = np.argsort(hashes, kind="stable")
+        seeds, hashes = (first + order).astype(np.int32), hashes[order]
+        new = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
+        self._same[seeds[:-1]] = seeds[1:]
+        last = np.concatenate([new[1:], [len(seeds)]]) - 1
+        self._same[seeds[last]] = _NONE
+        heads, wanted, copies = seeds[new], hashes[new], last - new + 1
+        known = self._known(wanted)
+        old, fresh = known >= 0, known < 0
+        # Behind the first seed of a hash that is there already.
+        self._same[seeds[last[old]]] = self._same[known[old]]
+        self._same[known[old]] = heads[old]
+        self._copies[known[old]] += copies[old].astype(np.int32)
+        self._copies[heads[fresh]] = copies[fresh]
+        self._hang(heads[fresh], wanted[fresh])
+
+    def _known(self, hashes: Hashes) -> NDArray[np.int32]:
+        found = np.full(len(hashes), _NONE, np.int32)
+        places, heads, _ = self.find(hashes)
+        found[places] = heads
+        return found
+
+    def _hang(self, heads: NDArray[np.int32], hashes: Hashes) -> None:
+        """Put seeds of hashes that are new, in ascending order, before the others of their slot."""
+        if not len(heads):
+            return
+        slots, marks = self._slot(hashes)
+        np.bitwise_or.at(self._marks, slots, marks)
+        ends = np.concatenate([slots[1:] != slots[:-1], [True]])
+        self._next[heads[:-1]] = heads[1:]
+        self._next[heads[ends]] = self._slots[slots[ends]]
+        self._slots[slots[::-1]] = heads[::-1]
+
+
+def _joined(parts: list[NDArray[np.int64]] | list[Places]) -> Places:
+    return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)

@@ -1,0 +1,88 @@
+"""What decoded views promise: escapes do not hide a text, and the way back stays exact."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragtrace.attribution import skeleton
+from ragtrace.attribution._views import views
+from tests.prose import SCRIPTS, prose
+
+LONG = {**SCRIPTS, "prose": prose(3, 40), "lines": prose(4, 20).replace(". ", '.\n\t"')}
+
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "json": json.dumps,
+    "json twice": lambda text: json.dumps(json.dumps({"text": text})),
+    "json in html": lambda text: html.escape(json.dumps(text)),
+    "entities": lambda text: "".join(f"&#{ord(char)};" for char in text),
+    "named entities": lambda text: html.escape(text + ' & "so on"'),
+    "percent": quote,
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "url-safe base64": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "MIME base64": lambda text: base64.encodebytes(text.encode()).decode(),
+    "tags": lambda text: "".join(f'<b class="x{n}">{c}</b>' for n, c in enumerate(text.split())),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("script", LONG)
+def test_an_encoded_text_is_seen_in_one_of_the_views(script: str, encoding: str) -> None:
+    """Its symbols are there in a row, and their range is that of the encoded text."""
+    text = LONG[script]
+    encoded = ENCODINGS[encoding](text)
+    before, after = "Here it comes: ", " and that was it."
+    wanted = skeleton(text).symbols
+    for view in views(before + encoded + after):
+        at = view.symbols.find(wanted)
+        if at < 0:
+            continue
+        starts, ends = view.ranges()
+        assert len(before) <= starts[at] < ends[at + len(wanted) - 1] <= len(before + encoded)
+        return
+    raise AssertionError(f"{encoding} hides {script}")
+
+
+@given(st.text(max_size=80) | st.sampled_from(list(LONG.values())).map(json.dumps))
+def test_ranges_never_go_backwards_or_out(text: str) -> None:
+    """Whatever the text is, every symbol comes from somewhere in it, in order."""
+    for view in views(text):
+        starts, ends = view.ranges()
+        assert len(starts) == len(ends) == len(view.symbols)
+        assert (starts < ends).all()
+        assert not len(starts) or (starts[0] >= 0 and ends[-1] <= len(text))
+        assert (starts[1:] >= starts[:-1]).all()
+
+
+@given(st.text(alphabet='\\u0041nd89"&#amp;%<b/> =+Aa', max_size=60))
+def test_no_half_an_escape_is_an_error(text: str) -> None:
+    """What only looks like an escape is left as it is."""
+    assert views(text)[0].symbols == skeleton(text).symbols
+
+
+def test_a_plain_text_has_one_view() -> None:
+    """Nothing is decoded where nothing is encoded."""
+    for text in SCRIPTS.values():
+        assert len(views(text)) == 1
+    assert len(views("5 % of AT&T, x < y, 100%; a/b")) == 1
+
+
+def test_what_looks_like_an_escape_does_not_hide_base64() -> None:
+    """A backslash somewhere does not keep the rest from being decoded."""
+    encoded = base64.b64encode(prose(1).encode()).decode()
+    assert any(skeleton(prose(1)).symbols in v.symbols for v in views(f"\\d+ <3 {encoded}"))
+
+
+def test_decoding_ends() -> None:
+    """However deep the escapes go, the rounds are few."""
+    text = prose(1)
+    for _ in range(8):
+        text = json.dumps(text)
+    assert len(views(text)) <= 4
