@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import sys
+from types import FrameType
 
 import pytest
 from hypothesis import given, settings
@@ -116,7 +118,7 @@ def test_unprotected_text_is_unchanged(seed: int, dice: random.Random) -> None:
 @given(st.lists(st.text()))
 def test_an_unarmed_guard_is_the_identity(deltas: list[str]) -> None:
     """With nothing to protect, each delta leaves at once as it came."""
-    for guard in (Guard([]), Guard(["", "n/a", "!!!", "1234567"])):
+    for guard in (Guard([]), Guard(["", "n/a", "!!!", "abcdefg", "in 2019"], ["4711"])):
         assert not guard.armed
         assert [guard.feed(delta) for delta in deltas] == deltas
         assert guard.close() == ""
@@ -125,7 +127,10 @@ def test_an_unarmed_guard_is_the_identity(deltas: list[str]) -> None:
 @given(MUDDLE, st.lists(MUDDLE, min_size=1, max_size=3))
 @MANY
 def test_no_more_is_held_back_than_could_still_match(text: str, passages: list[str]) -> None:
-    """What is held begins with the longest suffix that is found in a protected text."""
+    """What is held begins with the longest suffix that is found in a protected text.
+
+    Where that is shorter than a gram, up to a gram is held.
+    """
     guard = Guard(passages)
     if not guard.armed:
         return
@@ -136,14 +141,15 @@ def test_no_more_is_held_back_than_could_still_match(text: str, passages: list[s
         arrived += skeleton(char).symbols
         suffix = next(
             n
-            for n in range(TRIGGER, -1, -1)
+            for n in range(min(TRIGGER, len(arrived)), -1, -1)
             if arrived[len(arrived) - n :] == ""
             or any(arrived[len(arrived) - n :] in b for b in bones)
         )
-        held = sum(len(skeleton(h.char).symbols) for h in guard._held)
+        assert guard._runs is not None
+        held = len(skeleton(guard._runs.held).symbols)
         longest = max((len(skeleton(c).symbols) for c in text), default=0)
-        assert held <= min(suffix, TRIGGER - 1) + longest
-        assert not (suffix == 0 and guard._held)
+        assert held <= max(min(suffix, TRIGGER - 1), 7) + longest
+        assert held >= min(suffix, TRIGGER - 1)
 
 
 A, B = "".join(words(11, 40)), "".join(words(12, 40))
@@ -211,9 +217,97 @@ def test_a_long_passage_is_let_go_in_time() -> None:
     """A run far longer than TRIGGER is dropped as it comes, not gathered."""
     secret = "".join(words(5, 20_000))
     guard = Guard([secret])
+    assert guard._runs is not None
     most = 0
     for char in secret[:40_000]:
         guard.feed(char)
-        most = max(most, len(guard._held))
+        most = max(most, len(guard._runs.held))
     assert most < 3 * TRIGGER
     assert guard.close() == ""
+
+
+def test_a_large_set_is_guarded_like_a_small_one() -> None:
+    """Beyond 20 KB a match is bounded from above, and what could be a run is looked up."""
+    secrets = [prose(seed, 150) for seed in range(200)]
+    assert sum(map(len, secrets)) > 140_000
+    dice = random.Random(3)
+    text = prose(900, 40)
+    for seed in range(60):
+        secret = dice.choice(secrets)
+        start = dice.randint(0, 600)
+        text += secret[start : start + dice.choice([30, 58, 59, 60, 61, 62, 90, 200])]
+        text += prose(901 + seed, dice.randint(0, 5))
+    whole = Guard(secrets).filter(text)
+    assert streamed(Guard(secrets), cut(text, dice)) == whole
+    assert streamed(Guard(secrets), list(text)) == whole
+    left = "".join(c for c in whole.replace(WITHHELD, "") if skeleton(c).symbols)
+    assert left == plain(text, secrets)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_patchwork_of_grams_is_no_run(seed: int) -> None:
+    """All grams of a text may be protected and it may still be no run: it leaves unchanged."""
+    dice = random.Random(seed)
+    text = "".join(dice.choices("abcdef", k=300))
+    # Passages that overlap by a gram and more, none of which is a run of the text.
+    patches = [text[k : k + 47] for k in range(0, 300, 20)]
+    filling = ["".join(dice.choices("uvwxyz", k=50)) for _ in range(450)]
+    passages = [f"{filling[0]}{patch}{filling[1]}" for patch in patches] + filling
+    assert sum(map(len, passages)) > 20_000
+    guard = Guard(passages)
+    assert streamed(guard, list(text)) == Guard(passages).filter(text) == text
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_is_guarded(script: str) -> None:
+    """What is written without spaces, with marks above or in pictures is protected as well."""
+    secret = SCRIPTS[script]
+    around = f"… {secret} … 👍🏽 e\u0301"
+    out = streamed(Guard([secret]), list(around))
+    assert leaks(out, [secret]) == []
+    assert WITHHELD in out
+    assert out == Guard([secret]).filter(around)
+    assert out.endswith("… 👍🏽 e\u0301")
+
+
+def test_little_work_is_done_for_a_delta() -> None:
+    """Ordinary words cost few calls each, however many passages there are."""
+    few, many = ([prose(seed, 150) for seed in range(size)] for size in (8, 200))
+    deltas = [f" {word}" for word in words(1234, 500)]
+    for passages in (few, many):
+        guard = Guard([*passages, "PIN 4711, code XK-99-B, 500 dollars"])
+        assert calls(guard, deltas) < 80 * len(deltas)
+
+
+def test_a_long_quotation_costs_no_more_a_delta() -> None:
+    """Within a protected run, too, the calls for a delta do not grow."""
+    passages = [prose(seed, 150) for seed in range(200)]
+    deltas = [f"{word} " for word in passages[150].split(" ")]
+    assert calls(Guard(passages), deltas) < 150 * len(deltas)
+
+
+@pytest.mark.parametrize("blank", ["\n", "\u200b"])
+def test_a_flood_of_blanks_costs_nothing(blank: str) -> None:
+    """What is held is not looked through again for every blank that comes."""
+    guard = Guard([prose(1, 40), "PIN 8812"])
+    guard.feed(prose(1, 40)[:40] + " 88")
+    assert calls(guard, [blank] * 3_000) < 40 * 3_000
+    assert guard.close().endswith(blank * 9)
+
+
+def calls(guard: Guard, deltas: list[str]) -> int:
+    """Calls of Python and built-in functions for all of ``deltas``."""
+    count = 0
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        for delta in deltas:
+            guard.feed(delta)
+    finally:
+        sys.setprofile(before)
+    return count
