@@ -82,6 +82,12 @@ CONTENT: Final = Setting(
 OPENINFERENCE: Final = Setting(
     "RAGTRACE_OPENINFERENCE", _boolean, False, "Write OpenInference names beside GenAI ones."
 )
+INDEX: Final = Setting(
+    "RAGTRACE_INDEX", _optional, None, "Directory of a corpus index that prompts are checked with."
+)
+INDEX_KEY_FILE: Final = Setting(
+    "RAGTRACE_INDEX_KEY_FILE", _optional, None, "File that holds the secret of that index."
+)
 STORE: Final = Setting(
     "RAGTRACE_STORE", _store, _STORE, "Directory or URL of the store that commands read."
 )
@@ -100,6 +106,8 @@ SETTINGS: Final[tuple[Setting[object], ...]] = (
     AUDIENCE,
     CONTENT,
     OPENINFERENCE,
+    INDEX,
+    INDEX_KEY_FILE,
     STORE,
     VAULT_KEY,
     VAULT_KEY_FILE,
@@ -116,12 +124,16 @@ class Config:
         audience: Audience of requests that do not name their own.
         content: Whether texts are exported.
         openinference: Whether OpenInference names are written too.
+        index: Directory of a corpus index.
+        index_key_file: File that holds its secret, where that is not in the directory.
     """
 
     policy: str | None = None
     audience: str | None = None
     content: bool = False
     openinference: bool = False
+    index: str | None = None
+    index_key_file: str | None = None
 
 
 def load(
@@ -130,6 +142,7 @@ def load(
     audience: str | None = None,
     content: bool | None = None,
     openinference: bool | None = None,
+    index: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Config:
     """Resolve the settings: an argument beats the environment beats the default.
@@ -143,4 +156,6 @@ def load(
         audience=audience if audience is not None else AUDIENCE.value(env),
         content=content if content is not None else CONTENT.value(env),
         openinference=openinference if openinference is not None else OPENINFERENCE.value(env),
+        index=index if index is not None else INDEX.value(env),
+        index_key_file=INDEX_KEY_FILE.value(env),
     )

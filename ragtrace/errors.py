@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConfigError",
+    "CorpusIndexError",
     "MissingDependencyError",
     "PolicyBlocked",
     "PolicyFileError",
@@ -34,6 +35,10 @@ class PolicyFileError(RagtraceError):
 
 class WireError(RagtraceError):
     """Bytes from outside are not the telemetry they claim to be."""
+
+
+class CorpusIndexError(RagtraceError):
+    """A corpus index cannot be opened, read or written; the message names the file."""
 
 
 class StoreError(RagtraceError):

@@ -125,12 +125,12 @@ def test_judging_a_chunk_fails(policy: str, monkeypatch: pytest.MonkeyPatch) -> 
 def test_judging_a_prompt_fails(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A prompt that cannot be judged is not sent, unless nothing is enforced."""
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
     asked = model()
     with recording(policy):
-        monkeypatch.setattr("ragtrace.capture._assembly._find", fail)
+        monkeypatch.setattr("ragtrace.capture._assembly._read", fail)
         with pytest.raises(ragtrace.PolicyBlocked, match="judge-error"):
             ask("staff", asked)
         assert asked.asked == []

@@ -42,6 +42,11 @@ class Cover:
     def __len__(self) -> int:
         return sum(end - start for start, end in self)
 
+    def holds(self, message: int, start: int, end: int) -> bool:
+        """Whether all of places ``start`` to ``end`` of a message are in it."""
+        base = message * _MESSAGE
+        return not self._gaps(base + start, base + end)
+
     def overlaps(self, other: Cover) -> bool:
         """Whether the two have a place in common."""
         return any(self._gaps(start, end) != [(start, end)] for start, end in other)

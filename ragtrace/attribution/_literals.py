@@ -35,11 +35,14 @@ _NUMBER: Final = rf"\d++(?:[{MARKS}]\d++)*+"
 _EDGE, _END = r"(?<![^\W_])", r"(?![^\W_])"
 _CURRENCY: Final = rf"(?:[{SIGNS}]|{_EDGE}(?:{_WORDS})(?![^\W\d_]))"
 
-_NAMES: Final = "pin|code|passcode|password"
+_NAMES: Final = "pin|code|passcode|password|voucher|coupon"
+"""Words that make a secret of what follows, however ordinary it looks."""
+
+_NAMED: Final = r"(?:\d{4}|[^\W\d_]+-\d{1,2})"
 
 _SHAPES: Final = re.compile(
     rf"""
-    (?P<named>{_EDGE}(?:{_NAMES})\W{{1,3}}(?:is\W{{1,2}})?\d{{4}}{_END})
+    (?P<named>{_EDGE}(?:{_NAMES})\W{{1,3}}(?:is\W{{1,2}})?{_NAMED}{_END})
     | (?P<prose>(?:(?!(?:{_NAMES})\b)[^\W\d_]++[.,;:]?\s++(?=[^\W\d_]))++)  # passed over
     | (?P<address>[\w.+-]{{1,64}}@[\w-]+(?:\.[\w-]+)+)
     | (?P<amount>
@@ -76,6 +79,9 @@ _ORDINARY_CODE: Final = re.compile(
     r"\d+-?[a-z]+(?:-[a-z]+)*|[a-z]+-(?:\d{1,2}|(?:1\d|20)\d\ds?)", re.IGNORECASE
 )
 """Words with a number that are nobody's secret: 24-hour, 10km, 1990s, covid-19, mid-1990s."""
+
+_CAPITALS: Final = re.compile(r"[A-Z]{6,}-\d{1,2}")
+"""No such word: LANTERN-11. Written so, six letters are a code, where COVID-19 is not."""
 
 _SHORTEST_CODE: Final = 5
 """Symbols of a code; shorter ones (G20, MP3, A4) are words."""
@@ -145,7 +151,7 @@ def _whole(text: str) -> Iterator[Literal]:
 
 
 def _named(text: str) -> Iterator[Literal]:
-    yield from _whole(text[-_FEW:])
+    yield from _whole(re.findall(_NAMED, text)[-1])
 
 
 def _code(text: str) -> Iterator[Literal]:
@@ -154,7 +160,8 @@ def _code(text: str) -> Iterator[Literal]:
         return
     symbols = sum(map(str.isalnum, text))
     digits = sum(map(str.isdigit, text))
-    if symbols < _SHORTEST_CODE or _ORDINARY_CODE.fullmatch(text):
+    ordinary = _ORDINARY_CODE.fullmatch(text) and not _CAPITALS.fullmatch(text)
+    if symbols < _SHORTEST_CODE or ordinary:
         return
     if "_" in text or digits >= 2:
         # Without a digit, the words of a name must stand as one: "account number" is no secret.

@@ -91,13 +91,14 @@ class Index:
             for name, bones in left:
                 self._add(name, bones)
 
-    def attribute(self, messages: Sequence[Message]) -> list[Attribution]:
+    def attribute(self, messages: Sequence[Message] | Reading) -> list[Attribution]:
         """Every chunk found in ``messages``, with its verdict and its ranges in both texts.
 
+        A reading is as good as the messages, where they are looked through more than once.
         Exact on skeletons, in every view of a message. It cannot see paraphrase, translation,
         or edits denser than one in MIN_RUN symbols.
         """
-        reading = read(messages)
+        reading = messages if isinstance(messages, Reading) else read(messages)
         runs = self._runs(reading)
         if not len(runs):
             return []

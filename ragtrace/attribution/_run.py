@@ -40,10 +40,14 @@ class Runs:
 
     def __init__(self, table: Places) -> None:
         self._table = table  # of shape (5, runs), so that taking some of them is one step
-        self.chunk, self.start, self.end, self.chunk_start, self.chunk_end = table
+        self.chunk: Places = table[0]
+        self.start: Places = table[1]
+        self.end: Places = table[2]
+        self.chunk_start: Places = table[3]
+        self.chunk_end: Places = table[4]
 
     def __len__(self) -> int:
-        return self._table.shape[1]
+        return len(self.chunk)
 
     @property
     def length(self) -> Places:

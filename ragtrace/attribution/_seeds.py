@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,8 @@ class Seeds:
         slots, marks = self._slot(hashes)
         here = (self._marks.take(slots) & marks).nonzero()[0]
         seeds, wanted = self._slots[slots[here]], hashes[here]
-        at, found = [], []
+        at: list[Places] = []
+        found: list[NDArray[np.int32]] = []
         while len(here):
             hit = self._hashes[seeds] == wanted
             at.append(here[hit])
@@ -78,7 +80,7 @@ class Seeds:
         """Every pair of a place and a seed of its hash; ``most`` seeds for each, newest first."""
         at, found = [places], [heads]
         while most > 1:
-            heads = self._same[heads]
+            heads = self._same[heads].astype(np.int64)
             more = heads >= 0
             places, heads = places[more], heads[more]
             if not len(places):
@@ -144,5 +146,5 @@ class Seeds:
         self._slots[slots[::-1]] = heads[::-1]
 
 
-def _joined(parts: list[NDArray[np.int64]] | list[Places]) -> Places:
+def _joined(parts: Sequence[NDArray[np.integer[Any]]]) -> Places:
     return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 
+from ragtrace.attribution import TEMPLATE, Account, Cover, Guard, account, accounted_for
+from ragtrace.capture._corpus import in_corpus
 from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
 from ragtrace.model import (
     Action,
     Attribution,
+    Audience,
     Chunk,
     Decision,
     Flow,
@@ -22,7 +25,6 @@ from ragtrace.policy import (
     Policy,
     judge_found,
     label_found,
-    protected,
     redact_messages,
     restricted,
     without_readable,
@@ -32,6 +34,10 @@ __all__ = ["Assembly", "assemble"]
 
 _TAKEN_OUT = frozenset({Action.REDACT, Action.DROP})
 """In a prompt there is no chunk left to drop, only its text: both take the text out."""
+
+
+_KEPT_BACK = frozenset({Action.CONTEXT_ONLY})
+"""May be in the prompt and may not be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class Assembly:
         texts: Chunk texts by digest.
         label: Join of what is in ``messages``.
         protected: Texts that the completion may not repeat.
+        readable: Texts of ``messages`` that the audience may read anyway.
+        account: Where the characters of ``messages`` came from.
     """
 
     messages: tuple[Message, ...]
@@ -55,6 +63,12 @@ class Assembly:
     texts: Mapping[str, str]
     label: Label
     protected: tuple[str, ...]
+    readable: tuple[str, ...] = ()
+    account: Account = field(default_factory=Account)
+
+    def guard(self) -> Guard:
+        """A guard for one channel of the completion."""
+        return Guard(self.protected, self.readable)
 
 
 def assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...]) -> Assembly:
@@ -81,82 +95,119 @@ class _Reading:
     Attributes:
         answerable: ``found`` without what may be read anyway, one for one.
         decisions: By digest; what has none is accounted for by others.
+        account: Where every character came from.
     """
 
     found: Sequence[Attribution]
     answerable: Sequence[Attribution]
     chunks: Mapping[str, Chunk]
     decisions: Mapping[str, Decision]
+    account: Account
 
-    def taken_out(self) -> list[Attribution]:
-        """What may not stay in the messages."""
+    def decided(
+        self, policy: Policy, audience: Audience, actions: Set[Action]
+    ) -> list[tuple[Attribution, list[tuple[int, int]]]]:
+        """What was decided so, each with the restricted ranges of its chunk."""
         return [
-            one
+            (one, restricted(policy, self.chunks[one.chunk], audience))
             for one in self.answerable
-            if one.chunk in self.decisions and self.decisions[one.chunk].action in _TAKEN_OUT
+            if one.chunk in self.decisions and self.decisions[one.chunk].action in actions
         ]
 
 
 def _assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...]) -> Assembly:
     policy, audience = runtime.policy, request.audience
-    given = sent = _read(runtime, request, messages)
+    given = sent = _read(runtime, request, messages, learn=True)
     flows = [*_flows(policy, given), *_marked(runtime, messages)]
     decision = _overall(policy, request, flows)
-    taken = [
-        (one, restricted(policy, given.chunks[one.chunk], audience)) for one in given.taken_out()
-    ]
+    taken = given.decided(policy, audience, _TAKEN_OUT)
     if taken and decision.action is not Action.BLOCK:
         messages = redact_messages(messages, taken)
         sent = _read(runtime, request, messages)
-        if sent.taken_out():
+        if sent.decided(policy, audience, _TAKEN_OUT):
             reason = "restricted text could not be taken out of the prompt"
             decision = Decision(Action.BLOCK, decision.rule, reason, policy.digest)
+    secret = sent.decided(policy, audience, _KEPT_BACK)
     return Assembly(
         messages=messages,
         decision=decision,
         flows=tuple(flows),
         sent=tuple(sent.found),
-        texts={name: chunk.text for name, chunk in given.chunks.items()},
+        texts={name: chunk.text for name, chunk in {**given.chunks, **sent.chunks}.items()},
         label=policy.lattice.join(
             label_found(policy, sent.chunks[one.chunk], one)
             for one in sent.answerable
             if one.spans and one.verdict != "explained"
         ),
         protected=tuple(
-            passage
-            for name, one in given.decisions.items()
-            if one.action is Action.CONTEXT_ONLY
-            for passage in protected(policy, given.chunks[name], audience)
+            sent.chunks[one.chunk].text[start:end]
+            for one, ranges in secret
+            for start, end in ranges
         ),
+        readable=tuple(one.text for one in redact_messages(messages, secret)) if secret else (),
+        account=sent.account,
     )
 
 
-def _read(runtime: Runtime, request: Request, messages: Sequence[Message]) -> _Reading:
-    found, chunks = _find(runtime, request, messages)
-    answerable = without_readable(runtime.policy, found, chunks, request.audience)
-    decisions = judge_found(runtime.policy, answerable, chunks, request.audience)
-    return _Reading(found, answerable, chunks, decisions)
+def _read(
+    runtime: Runtime, request: Request, messages: Sequence[Message], *, learn: bool = False
+) -> _Reading:
+    policy, audience = runtime.policy, request.audience
+    seen = runtime.ledger.attribute(messages)
+    if learn:
+        runtime.ledger.learn(request.id, messages, seen)
+    # The same text may have been retrieved under several labels; here it came as this
+    # request retrieved it.
+    chunks = {name: request.own(name) or chunk for name, chunk in seen.chunks.items()}
+    found = [*seen.found, *_never_retrieved(runtime, messages, chunks, seen.found)]
+    answerable = without_readable(policy, found, chunks, audience)
+    decisions = judge_found(policy, answerable, chunks, audience)
+    accounted = account(messages, found, seen.derived, seen.template)
+    return _Reading(found, answerable, chunks, decisions, accounted)
+
+
+def _never_retrieved(
+    runtime: Runtime,
+    messages: Sequence[Message],
+    chunks: dict[str, Chunk],
+    found: Sequence[Attribution],
+) -> Iterator[Attribution]:
+    """What the corpus index knows of and no retrieval has brought; its chunks go to ``chunks``."""
+    if runtime.corpus is None:
+        return
+    for chunk, attribution in in_corpus(runtime.corpus, runtime.policy.lattice, messages):
+        if not _known(attribution, chunk, found, chunks):
+            chunks[chunk.digest] = chunk
+            yield attribution
+
+
+def _known(
+    one: Attribution, chunk: Chunk, found: Sequence[Attribution], chunks: Mapping[str, Chunk]
+) -> bool:
+    """Whether chunks of the same label that were found hold all of it already."""
+    own, held = Cover(), Cover()
+    for span in one.spans:
+        own.add(span.message, span.start, span.end)
+    for other in found:
+        if chunks[other.chunk].label == chunk.label:
+            for span in other.spans:
+                held.add(span.message, span.start, span.end)
+    return accounted_for(own, held)
 
 
 def _flows(policy: Policy, given: _Reading) -> list[Flow]:
     flows = []
     for one, own in zip(given.found, given.answerable, strict=True):
         chunk = given.chunks[one.chunk]
-        decided = given.decisions.get(one.chunk) or _explained(policy)
+        decided = given.decisions.get(one.chunk) or _explained(policy, one)
         flows.append(Flow("prompt", chunk, label_found(policy, chunk, own), decided, one))
     return flows
 
 
-def _find(
-    runtime: Runtime, request: Request, messages: Sequence[Message]
-) -> tuple[list[Attribution], dict[str, Chunk]]:
-    found, chunks = runtime.ledger.attribute(messages)
-    # The same text may have been retrieved under several labels; here it came as this
-    # request retrieved it.
-    return found, {name: request.own(name) or chunk for name, chunk in chunks.items()}
-
-
-def _explained(policy: Policy) -> Decision:
+def _explained(policy: Policy, one: Attribution) -> Decision:
+    if TEMPLATE in one.group:
+        reason = "the application's own template says it, and so do several documents"
+        return Decision(Action.ALLOW, "template", reason, policy.digest)
     reason = "all of it that is here is in other documents as well"
     return Decision(Action.ALLOW, "explained", reason, policy.digest)
 

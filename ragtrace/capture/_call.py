@@ -19,7 +19,7 @@ from ragtrace.capture._spans import set_flows
 from ragtrace.errors import PolicyBlocked
 from ragtrace.model import Action, Completion, Message, Prompt
 from ragtrace.policy import judge_found, protected, without_readable
-from ragtrace.wire import AttributeValue, encode_decision, names, weave
+from ragtrace.wire import AttributeValue, encode_account, encode_decision, names, weave
 
 __all__ = ["TEXT", "Call", "Model"]
 
@@ -118,7 +118,7 @@ class Call:
         """
         guard = self._guards.get(channel)
         if guard is None:
-            guard = self._guards[channel] = Guard(self._assembly.protected)
+            guard = self._guards[channel] = self._assembly.guard()
         out = guard.feed(delta)
         if channel == TEXT:
             self._said.append(out)
@@ -132,7 +132,7 @@ class Call:
 
     def whole(self, *texts: str) -> list[str]:
         """A whole answer without what may not be said; its parts, if it has several."""
-        return self._through(Guard(self._assembly.protected), texts)
+        return self._through(self._assembly.guard(), texts)
 
     def record(self, text: str) -> None:
         """Note what the caller was given."""
@@ -167,14 +167,14 @@ class Call:
 
     def _guard_against_everything(self, text: str) -> Guard:
         policy, audience = self._runtime.policy, self._request.audience
-        found, chunks = self._runtime.ledger.attribute([Message("assistant", text)])
-        found = without_readable(policy, found, chunks, audience)
-        decisions = judge_found(policy, found, chunks, audience)
+        seen = self._runtime.ledger.attribute([Message("assistant", text)])
+        found = without_readable(policy, seen.found, seen.chunks, audience)
+        decisions = judge_found(policy, found, seen.chunks, audience)
         return Guard(
             passage
             for name, decision in decisions.items()
             if decision.action is not Action.ALLOW
-            for passage in protected(policy, chunks[name], audience)
+            for passage in protected(policy, seen.chunks[name], audience)
         )
 
     @contextmanager
@@ -209,8 +209,11 @@ class Call:
         if self._done:
             return
         self._done = True
+        completion = Completion("".join(self._said))
+        with guarded("derived text"):
+            self._runtime.ledger.said(completion.text)
         with guarded("model span"):
-            self._end(error, partial)
+            self._end(completion, error, partial)
 
     def _start(self, model: Model, stream: bool) -> Span:
         made = self._assembly
@@ -219,6 +222,7 @@ class Call:
             names.STAGE: "prompt",
             names.PROMPT_LEVEL: made.label.level,
             names.PROMPT_DIGEST: Prompt(made.messages).digest,
+            **encode_account(made.account),
             **encode_decision(made.decision),
         }
         if model.name:
@@ -230,8 +234,8 @@ class Call:
         name = f"{model.operation} {model.name}" if model.name else model.operation
         return self._runtime.start_span(self._request, name, attributes, SpanKind.CLIENT)
 
-    def _end(self, error: BaseException | None, partial: bool) -> None:
-        span, completion = self._span, Completion("".join(self._said))
+    def _end(self, completion: Completion, error: BaseException | None, partial: bool) -> None:
+        span = self._span
         if span is None:
             return
         if self._usage is not None:

@@ -5,22 +5,52 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from ragtrace.attribution import Index
-from ragtrace.model import Attribution, Chunk, Decision, Message
+from ragtrace.attribution import Cover, Index, Templates, read
+from ragtrace.model import (
+    Attribution,
+    Chunk,
+    Decision,
+    Document,
+    Label,
+    Message,
+    Source,
+    digest,
+)
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "Seen"]
 
 CHUNKS: Final = 2048
 """Chunks remembered per process, the least recently retrieved forgotten first. One of 1 KB
-takes about 25 KB with its seeds, so about 50 MB in all."""
+takes about 11 KB with its seeds, so about 25 MB in all."""
+
+COMPLETIONS: Final = 512
+"""Completions remembered, so that what a model said is known when it comes back as context."""
 
 MARKS: Final = 4096
 """Blocked chunks whose marks are remembered; a mark that is forgotten stands for no text."""
 
 _MARK: Final = "[ragtrace:blocked:{token}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What of the remembered text is in some messages.
+
+    Attributes:
+        found: Of chunks.
+        chunks: These, by digest.
+        derived: Of earlier completions, outside the assistant's own messages.
+        template: What stands in this application's prompts whatever is asked.
+    """
+
+    found: Sequence[Attribution]
+    chunks: dict[str, Chunk]
+    derived: Sequence[Attribution]
+    template: Cover
 
 
 class Ledger:
@@ -34,6 +64,9 @@ class Ledger:
         self._lock = threading.Lock()
         self._index = Index()
         self._chunks: OrderedDict[str, Chunk] = OrderedDict()
+        self._derived = Index()
+        self._said: OrderedDict[str, str | None] = OrderedDict()  # None once it is in the index
+        self._templates = Templates()
         self._marks: OrderedDict[str, tuple[Chunk, Decision]] = OrderedDict()
 
     def add(self, chunks: Iterable[Chunk]) -> None:
@@ -47,11 +80,32 @@ class Ledger:
                 forgotten, _ = self._chunks.popitem(last=False)
                 self._index.remove(forgotten)
 
-    def attribute(self, messages: Sequence[Message]) -> tuple[list[Attribution], dict[str, Chunk]]:
-        """What of the remembered text is in ``messages``, and the chunks it is of."""
+    def said(self, text: str) -> None:
+        """Remember a completion. It is made findable when it is next looked for, not now."""
         with self._lock:
-            found = self._index.attribute(messages)
-            return found, {one.chunk: self._chunks[one.chunk] for one in found}
+            name = digest(text)
+            self._said[name] = None if name in self._derived else text
+            self._said.move_to_end(name)
+            while len(self._said) > COMPLETIONS:
+                forgotten, _ = self._said.popitem(last=False)
+                self._derived.remove(forgotten)
+
+    def attribute(self, messages: Sequence[Message]) -> Seen:
+        """What of the remembered text is in ``messages``."""
+        reading = read(messages)
+        with self._lock:
+            self._take_in_completions()
+            found = self._index.attribute(reading)
+            chunks = {one.chunk: self._chunks[one.chunk] for one in found}
+            found = self._templates.settle(messages, found, _documents(chunks))
+            derived = _outside_turns(self._derived.attribute(reading), messages)
+            template = self._templates.find(messages)
+        return Seen(found, chunks, derived, template)
+
+    def learn(self, turn: str, messages: Sequence[Message], seen: Seen) -> None:
+        """Take note of a prompt of request ``turn``, for what all prompts have in common."""
+        with self._lock:
+            self._templates.learn(turn, messages, seen.found, _documents(seen.chunks))
 
     def mark(self, chunk: Chunk, decision: Decision) -> str:
         """A text to stand for ``chunk``, which blocks whatever prompt it reaches.
@@ -77,3 +131,22 @@ class Ledger:
                 found.append((start, end, *entry))
             start = text.find(_MARK[:18], start + 1)
         return found
+
+    def _take_in_completions(self) -> None:
+        for name, text in self._said.items():
+            if text is not None:
+                nowhere = Document(name), Source("completion")
+                self._derived.add(Chunk(name, *nowhere, text, name, Label(""), "completion"))
+                self._said[name] = None
+
+
+def _documents(chunks: Mapping[str, Chunk]) -> dict[str, str]:
+    return {name: chunk.document.id for name, chunk in chunks.items()}
+
+
+def _outside_turns(found: Iterable[Attribution], messages: Sequence[Message]) -> list[Attribution]:
+    """Without what stands in the assistant's own messages: there it is history."""
+    return [
+        replace(one, spans=tuple(s for s in one.spans if messages[s.message].role != "assistant"))
+        for one in found
+    ]

@@ -135,7 +135,8 @@ class Retrieval:
         if not self._inner:
             return chunk
         policy = self._runtime.policy
-        found, inner = made_from.attribute([Message("tool", chunk.text)])
+        seen = made_from.attribute([Message("tool", chunk.text)])
+        found, inner = seen.found, seen.chunks
         labels = {one.chunk: label_found(policy, inner[one.chunk], one) for one in found}
         inherited = [chunk.label]
         for one in found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from opentelemetry.trace import Span, SpanKind, Tracer
 
@@ -15,6 +16,9 @@ from ragtrace.config import Config
 from ragtrace.policy import Policy
 from ragtrace.wire import AttributeValue, encode_request, names, openinference
 
+if TYPE_CHECKING:
+    from ragtrace.attribution.corpus import Corpus
+
 __all__ = ["Runtime", "current", "install"]
 
 
@@ -24,12 +28,14 @@ class Runtime:
 
     Attributes:
         vault: Sends texts away, once per digest; ``None`` where content is off.
+        corpus: The index of labelled documents to look prompts through for, if there is one.
     """
 
     config: Config
     policy: Policy
     tracer: Tracer
     vault: Vault | None = None
+    corpus: Corpus | None = None
     ledger: Ledger = field(default_factory=Ledger)
 
     def request(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
@@ -15,13 +15,17 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from ragtrace.capture._ledger import Ledger
 from ragtrace.capture._request import OpenRequest
 from ragtrace.capture._runtime import Runtime, current, install
 from ragtrace.capture._vault import Vault
 from ragtrace.config import Config, load
-from ragtrace.errors import ConfigError, PolicyFileError
+from ragtrace.errors import ConfigError, CorpusIndexError, PolicyFileError
 from ragtrace.policy import Policy, read_policy
 from ragtrace.wire import names
+
+if TYPE_CHECKING:
+    from ragtrace.attribution.corpus import Corpus
 
 __all__ = ["ensure", "init", "request", "shutdown"]
 
@@ -40,6 +44,7 @@ def init(
     audience: str | None = None,
     content: bool | None = None,
     openinference: bool | None = None,
+    index: str | None = None,
     tracer_provider: trace.TracerProvider | None = None,
     logger_provider: Any = None,
     instrument: bool = True,
@@ -55,6 +60,8 @@ def init(
         audience: Audience of requests that do not name their own.
         content: Whether texts are exported, each once; off unless asked for.
         openinference: Whether OpenInference names are written beside the GenAI ones.
+        index: Directory of a corpus index; prompts are looked through for what is in it, also
+            where no retrieval was observed.
         tracer_provider: Where spans go, instead of the global provider.
         logger_provider: Where texts go, if ``content``, instead of a provider of our own.
         instrument: Whether to wrap the frameworks that are installed.
@@ -62,10 +69,14 @@ def init(
     Raises:
         ConfigError: A setting cannot be used.
         PolicyFileError: The policy file cannot be used; nothing has been changed.
+        CorpusIndexError: The index cannot be used; nothing has been changed.
     """
-    config = load(policy=policy, audience=audience, content=content, openinference=openinference)
+    config = load(
+        policy=policy, audience=audience, content=content, openinference=openinference, index=index
+    )
     judged_by = read_policy(config.policy) if config.policy else Policy.observing()
-    _install(config, judged_by, tracer_provider, logger_provider)
+    corpus = _corpus(config)
+    _install(config, judged_by, corpus, tracer_provider, logger_provider)
     if instrument:
         _instrument_all()
 
@@ -73,17 +84,32 @@ def init(
 def ensure() -> None:
     """Start from the environment where nobody has called ``init``.
 
-    Here nobody is there to be told: a policy that cannot be read blocks every model call.
+    Here nobody is there to be told: a policy or an index that cannot be read blocks every
+    model call.
     """
     if current() is not None:
         return
     try:
         config = load()
         policy = read_policy(config.policy) if config.policy else Policy.observing()
+        corpus = _corpus(config)
     except (ConfigError, PolicyFileError) as error:
         _log.error("ragtrace: %s; every model call is blocked until this is put right", error)
         config, policy = Config(), Policy.closed("the policy file could not be used")
-    _install(config, policy, None, None)
+        corpus = None
+    except CorpusIndexError as error:
+        _log.error("ragtrace: %s; every model call is blocked until this is put right", error)
+        config, policy = Config(), Policy.closed("the corpus index could not be used")
+        corpus = None
+    _install(config, policy, corpus, None, None)
+
+
+def _corpus(config: Config) -> Corpus | None:
+    if config.index is None:
+        return None
+    from ragtrace.attribution.corpus import Corpus  # few processes have an index
+
+    return Corpus.open(config.index, config.index_key_file)
 
 
 def request(
@@ -126,7 +152,11 @@ def shutdown() -> None:
 
 
 def _install(
-    config: Config, policy: Policy, tracer_provider: trace.TracerProvider | None, logs: Any
+    config: Config,
+    policy: Policy,
+    corpus: Corpus | None,
+    tracer_provider: trace.TracerProvider | None,
+    logs: Any,
 ) -> None:
     replaced = current()
     provider = tracer_provider or _tracer_provider()
@@ -134,11 +164,10 @@ def _install(
     if config.content:
         logger = (logs or _logger_provider()).get_logger(names.SCOPE)
         vault = (replaced.vault if replaced and not logs else None) or Vault(logger)
-    runtime = Runtime(config, policy, provider.get_tracer(names.SCOPE), vault)
-    if replaced is not None:
-        # The ledger is what the process has seen, whatever the policy is now.
-        runtime = Runtime(config, policy, runtime.tracer, vault, replaced.ledger)
-    install(runtime)
+    # The ledger is what the process has seen, whatever the policy is now.
+    ledger = replaced.ledger if replaced is not None else Ledger()
+    tracer = provider.get_tracer(names.SCOPE)
+    install(Runtime(config, policy, tracer, vault, corpus, ledger))
 
 
 def _tracer_provider() -> trace.TracerProvider:

@@ -8,7 +8,14 @@ from typing import Final
 from ragtrace.model import Attribution, Chunk, Label, Span
 from ragtrace.policy._policy import Policy
 
-__all__ = ["ENFORCED_EVIDENCE", "ENFORCED_RUN", "PART_FOUND", "enforceable", "label_found", "reaches_into"]
+__all__ = [
+    "ENFORCED_EVIDENCE",
+    "ENFORCED_RUN",
+    "PART_FOUND",
+    "enforceable",
+    "label_found",
+    "reaches_into",
+]
 
 ENFORCED_RUN: Final = 48
 """Symbols in a row from which a found text is acted on. Shorter runs are recorded only: at 48,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ragtrace.attribution import TEMPLATE
 from ragtrace.model import Action, Attribution, Audience, Chunk, Decision
 from ragtrace.policy._found import enforceable, label_found
 from ragtrace.policy._policy import Policy
@@ -21,7 +22,8 @@ def judge_found(
 ) -> dict[str, Decision]:
     """Decide about every chunk found in a prompt, by digest.
 
-    A chunk that others explain is not there on its own account and gets no decision. A
+    A chunk that others explain, or the application's template does, is not there on its own
+    account and gets no decision. A
     passage that several chunks share is decided by the least restrictive of them: who may
     read the passage in one document may read it. That holds passage by passage: a chunk is
     let off only as far as all of it that is here stands in chunks that are less restricted.
@@ -43,7 +45,7 @@ def judge_found(
     shared = Shared(attributions, alone)
     decisions = {}
     for one in attributions:
-        if not one.spans:
+        if not one.spans or TEMPLATE in one.group:
             continue
         if one.verdict == "certain":
             decision = alone[one.chunk]

@@ -3,6 +3,7 @@
 from ragtrace.wire import _names as names
 from ragtrace.wire._encoder import (
     AttributeValue,
+    encode_account,
     encode_decision,
     encode_documents,
     encode_flows,
@@ -21,6 +22,7 @@ __all__ = [
     "SpanRecord",
     "decode_logs",
     "decode_traces",
+    "encode_account",
     "encode_decision",
     "encode_documents",
     "encode_flows",

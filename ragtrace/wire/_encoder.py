@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
+from ragtrace.attribution import Account
 from ragtrace.model import Attribution, Audience, Chunk, Decision, Flow, Label
 from ragtrace.wire import _names as names
 
 __all__ = [
     "AttributeValue",
+    "encode_account",
     "encode_decision",
     "encode_documents",
     "encode_flows",
@@ -62,6 +65,14 @@ def encode_decision(decision: Decision) -> dict[str, AttributeValue]:
         names.DECISION_REASON: decision.reason,
         names.DECISION_MODE: decision.mode,
         names.POLICY: decision.policy,
+    }
+
+
+def encode_account(account: Account) -> dict[str, AttributeValue]:
+    """Where the characters of a prompt came from."""
+    return {
+        names.PROMPT_ACCOUNTED: account.accounted,
+        names.PROMPT_ACCOUNT: _json(asdict(account)),
     }
 
 

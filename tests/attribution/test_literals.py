@@ -42,6 +42,7 @@ FOUND = {
     "500 dollars": ["500 dollars"],
     "US$1.5 million": ["$1.5 million"],
     "The PIN is 1998": ["1998"],
+    "LANTERN-11, or voucher: spring-5": ["LANTERN-11", "spring-5"],
     "well-known, and so on": [],
     "a 24-hour line, 10km away, the 2nd and the 11th": [],
     "COVID-19 in the mid-1990s, in 2019 and 2019-2021": [],

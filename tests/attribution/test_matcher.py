@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import json
 import random
 import textwrap
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,7 +79,9 @@ def test_every_run_is_found_however_it_is_laid_out(
     source = chunk(text)
     found = find(prompt, source, chunk(prose(seed + 1)))[source.digest]
     assert skeleton(excerpt).symbols in covered(found.spans, prompt)
-    assert found.verdict == ("certain" if end - start >= SURE or end - start == size else "ambiguous")
+    assert found.verdict == (
+        "certain" if end - start >= SURE or end - start == size else "ambiguous"
+    )
     for span in found.spans:
         mine = symbols_of(prompt, span.start, span.end)
         assert mine == symbols_of(text, span.chunk_start, span.chunk_end)
@@ -301,6 +307,37 @@ def test_repetitive_text_takes_steps_in_proportion(
         spans = len(find(other, source, chunk(prose(1)))[source.digest].spans)
         assert steps[0] <= 5 * (len(text) + len(other))
         assert spans <= len(other) // 20 + 5
+
+
+def test_colliding_hashes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every match is compared symbol by symbol, so a poor hash costs time and no answer."""
+    chunks = [chunk(prose(seed) + prose(seed + 1, 20)) for seed in range(12)]
+    prompt = "\n".join(one.text for one in chunks[::2]) + prose(5, 30)
+    expected = find(prompt, *chunks)
+    real = _matcher.kgrams
+    monkeypatch.setattr(_matcher, "kgrams", lambda codes: real(codes) & np.uint32(0xFFE00000))
+    assert find(prompt, *chunks) == expected
+
+
+@pytest.mark.parametrize("encoding", ["json", "html", "percent", "base64", "homoglyphs", "joiners"])
+def test_an_encoded_copy_is_certain(encoding: str) -> None:
+    """Escapes, markup, look-alikes and what cannot be seen do not hide a document."""
+    source = chunk(prose(1) + ' "Ünder <no> circumstances" & so on\n\tÉ')
+    encoded = {
+        "json": lambda text: json.dumps({"content": [{"text": text}]}),
+        "html": lambda text: "".join(f"<p>{html.escape(part)}</p>" for part in text.split(". ")),
+        "percent": quote,
+        "base64": lambda text: b64encode(text.encode()).decode(),
+        "homoglyphs": lambda text: text.translate(str.maketrans("aeocB", "аеосВ")),  # noqa: RUF001
+        "joiners": lambda text: "\u200b".join(text),
+    }[encoding](source.text)
+    prompt = f"Answer from this: {encoded} What now?"
+    found = find(prompt, source, chunk(prose(2)))
+    assert list(found) == [source.digest]
+    assert found[source.digest].verdict == "certain"
+    for span in found[source.digest].spans:
+        assert 18 <= span.start < span.end <= 18 + len(encoded)
+        assert span.evidence >= 40
 
 
 def test_the_automaton_is_exact() -> None:

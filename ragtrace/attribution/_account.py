@@ -1,0 +1,107 @@
+"""Account: where every character of a prompt came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ragtrace.attribution._cover import Cover
+from ragtrace.model import Attribution, Message
+
+__all__ = ["Account", "account"]
+
+_TRAILING: Final = 64
+"""Characters without letters or digits that go with the text before them; a full stop, a bracket
+or an empty line between two passages is nobody's secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Characters of a prompt by where they came from; together all there are.
+
+    Attributes:
+        retrieved: Text of documents.
+        derived: Text that a model of this process has said before, outside its own turns.
+        template: What stands in this application's prompts whatever is asked.
+        user: The rest of the last message of the user.
+        history: The rest of the other messages of the user and the assistant.
+        unknown: What nothing accounts for.
+    """
+
+    retrieved: int = 0
+    derived: int = 0
+    template: int = 0
+    user: int = 0
+    history: int = 0
+    unknown: int = 0
+
+    @property
+    def total(self) -> int:
+        """Characters of the prompt."""
+        return (
+            self.retrieved + self.derived + self.template + self.user + self.history + self.unknown
+        )
+
+    @property
+    def accounted(self) -> float:
+        """Share of the characters that something accounts for, 0 to 1; 1 of an empty prompt."""
+        return 1 - self.unknown / self.total if self.total else 1.0
+
+
+def account(
+    messages: Sequence[Message],
+    found: Iterable[Attribution],
+    derived: Iterable[Attribution],
+    template: Cover,
+) -> Account:
+    """Give each character to the first that claims it, in the order of the attributes.
+
+    Args:
+        messages: The prompt.
+        found: Documents found in it.
+        derived: Earlier completions found in it.
+        template: Template text found in it.
+    """
+    claimed = Cover()
+
+    def claim(cover: Cover) -> int:
+        count = sum(claimed.missing(cover))
+        claimed.update(cover)
+        return count
+
+    user, history = _of_roles(messages)
+    counted = Account(
+        retrieved=claim(_of(found, messages)),
+        derived=claim(_of(derived, messages)),
+        template=claim(template),
+        user=claim(user),
+        history=claim(history),
+    )
+    whole = sum(len(message.text) for message in messages)
+    return replace(counted, unknown=whole - counted.total)
+
+
+def _of(found: Iterable[Attribution], messages: Sequence[Message]) -> Cover:
+    cover = Cover()
+    for one in found:
+        for span in one.spans:
+            text = messages[span.message].text
+            start, end = span.start, span.end
+            while start > max(0, span.start - _TRAILING) and not text[start - 1].isalnum():
+                start -= 1
+            while end < min(len(text), span.end + _TRAILING) and not text[end].isalnum():
+                end += 1
+            cover.add(span.message, start, end)
+    return cover
+
+
+def _of_roles(messages: Sequence[Message]) -> tuple[Cover, Cover]:
+    user, history = Cover(), Cover()
+    last = max((at for at, one in enumerate(messages) if one.role == "user"), default=-1)
+    for at, message in enumerate(messages):
+        if at == last:
+            user.add(at, 0, len(message.text))
+        elif message.role in ("user", "assistant"):
+            history.add(at, 0, len(message.text))
+    return user, history
