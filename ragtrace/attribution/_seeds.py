@@ -14,17 +14,16 @@ from ragtrace.attribution._kgrams import Hashes
 __all__ = ["Seeds"]
 
 _SMALLEST: Final = 12
-"""Bits of the smallest table: 4,096 slots, 16 KB."""
+"""Bits of the smallest table: 4,096 slots."""
 
-_ROOM: Final = 3
-"""Bits by which slots outnumber seeds, at least: eight to one."""
+_ROOM: Final = 1
+"""Bits by which slots outnumber seeds, at least: two to one, so that lists are short."""
 
-_MARKS: Final = 8
-"""Bits kept for each slot, of which a seed sets one: of the places of an unrelated prompt one in
-64 or fewer pass them, and the bits of 250,000 seeds fit into a processor's cache."""
+_MARKS: Final = 3
+"""Bits by which marks outnumber slots, a byte each: of the places of an unrelated prompt one in
+16 or fewer find a mark, and those of 250,000 seeds, 4 MB, still fit into a processor's cache."""
 
 _NONE: Final = -1
-_BIT: Final = np.array([1 << bit for bit in range(_MARKS)], np.uint8)
 
 
 class Seeds:
@@ -38,7 +37,7 @@ class Seeds:
     def __init__(self) -> None:
         self._bits = _SMALLEST
         self._slots = np.full(1 << self._bits, _NONE, np.int32)
-        self._marks = np.zeros(1 << self._bits, np.uint8)
+        self._marks = np.zeros(1 << self._bits + _MARKS, np.bool_)
         self._hashes = np.zeros(0, np.uint32)
         self._next = np.zeros(0, np.int32)
         self._same = np.zeros(0, np.int32)
@@ -61,9 +60,9 @@ class Seeds:
 
     def find(self, hashes: Hashes) -> tuple[Places, Places, Places]:
         """Which of ``hashes`` are seeds: their indices, the first seed each, and its copies."""
-        slots, marks = self._slot(hashes)
-        here = (self._marks.take(slots) & marks).nonzero()[0]
-        seeds, wanted = self._slots[slots[here]], hashes[here]
+        here = self._marks.take(hashes >> np.uint32(32 - self._bits - _MARKS)).nonzero()[0]
+        wanted = hashes[here]
+        seeds = self._slots[wanted >> np.uint32(32 - self._bits)]
         at: list[Places] = []
         found: list[NDArray[np.int32]] = []
         while len(here):
@@ -90,15 +89,10 @@ class Seeds:
             most -= 1
         return _joined(at), _joined(found)
 
-    def _slot(self, hashes: Hashes) -> tuple[Places, NDArray[np.uint8]]:
-        """The slot of each hash, and the bit it sets there: its next three."""
-        high = hashes >> np.uint32(29 - self._bits)
-        return (high >> np.uint32(3)).astype(np.int64), _BIT.take(high & np.uint32(7))
-
     def _clear(self, bits: int) -> None:
         self._bits, self._size = bits, 0
         self._slots = np.full(1 << bits, _NONE, np.int32)
-        self._marks = np.zeros(1 << bits, np.uint8)
+        self._marks = np.zeros(1 << bits + _MARKS, np.bool_)
 
     def _reserve(self, size: int) -> None:
         room = max(len(self._hashes), 256)
@@ -138,8 +132,8 @@ class Seeds:
         """Put seeds of hashes that are new, in ascending order, before the others of their slot."""
         if not len(heads):
             return
-        slots, marks = self._slot(hashes)
-        np.bitwise_or.at(self._marks, slots, marks)
+        self._marks[hashes >> np.uint32(32 - self._bits - _MARKS)] = True
+        slots = (hashes >> np.uint32(32 - self._bits)).astype(np.int64)
         ends = np.concatenate([slots[1:] != slots[:-1], [True]])
         self._next[heads[:-1]] = heads[1:]
         self._next[heads[ends]] = self._slots[slots[ends]]
