@@ -17,6 +17,8 @@ READ: dict[str, list[tuple[str, Any]]] = {
         *((text, True) for text in ("1", "true", "YES", " on ")),
         *((text, False) for text in ("0", "False", "no", "off", "")),
     ],
+    "RAGTRACE_INDEX": [("/srv/index", "/srv/index"), ("", None)],
+    "RAGTRACE_INDEX_KEY_FILE": [("/run/index.key", "/run/index.key"), ("", None)],
     "RAGTRACE_STORE": [("http://x:1", "http://x:1"), ("", ".ragtrace")],
     "RAGTRACE_VAULT_KEY": [("a2V5", "a2V5"), ("", None)],
     "RAGTRACE_VAULT_KEY_FILE": [("/run/key", "/run/key"), ("", None)],

@@ -19,9 +19,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
 import ragtrace
-from ragtrace.capture import current
-from ragtrace.errors import ConfigError, PolicyFileError
+from ragtrace.attribution.corpus import CorpusDocument, CorpusWriter
+from ragtrace.capture import current, ensure
+from ragtrace.errors import ConfigError, CorpusIndexError, PolicyFileError
 from ragtrace.labels import Labeller
+from ragtrace.model import Label, Source
 from ragtrace.testing import recording
 
 SECRET = (
@@ -191,6 +193,52 @@ def test_the_policy_file_is_broken_in_the_environment(
     with pytest.raises(ragtrace.PolicyBlocked, match="policy-unreadable"):
         asked.invoke("hello")
     assert asked.asked == []
+
+
+def test_the_corpus_index_is_broken_at_init(policy: str, tmp_path: Path) -> None:
+    """An index that cannot be opened is said at once, and changes nothing."""
+    with recording(policy):
+        before = current()
+        with pytest.raises(CorpusIndexError, match="nowhere"):
+            ragtrace.init(policy, index=str(tmp_path / "nowhere"))
+        assert current() is before
+
+
+def test_the_corpus_index_is_broken_in_the_environment(
+    policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody is there to be told, nothing passes unchecked."""
+    monkeypatch.setenv("RAGTRACE_POLICY", policy)
+    monkeypatch.setenv("RAGTRACE_INDEX", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    try:
+        ensure()
+        runtime = current()
+        assert runtime is not None
+        assert runtime.policy.unreadable is not None
+    finally:
+        ragtrace.shutdown()
+
+
+def test_the_corpus_index_breaks_while_running(policy: str, tmp_path: Path) -> None:
+    """What was open stays open; a prompt that cannot be looked through is not sent."""
+    note = CorpusDocument("note", SECRET, Label("staff_only"), Source("notes"))
+    with CorpusWriter(tmp_path / "index") as writer:
+        writer.add([note])
+    asked = model()
+    with recording(policy, index=str(tmp_path / "index")):
+        (tmp_path / "index" / "manifest").write_text("{")
+        assert ask("staff", asked) == "an answer"
+        runtime = current()
+        assert runtime is not None and runtime.corpus is not None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(runtime.corpus), "scan", broken)
+            with pytest.raises(ragtrace.PolicyBlocked, match="judge-error"):
+                ask("staff", asked)
+
+
+def broken(*_: Any) -> None:
+    raise CorpusIndexError("damaged")
 
 
 def test_a_setting_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,7 @@ class _Reading:
 def _assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...]) -> Assembly:
     policy, audience = runtime.policy, request.audience
     given = sent = _read(runtime, request, messages, learn=True)
-    flows = [*_flows(policy, given), *_marked(runtime, messages)]
+    flows = [*_flows(policy, messages, given), *_marked(runtime, messages)]
     decision = _overall(policy, request, flows)
     taken = given.decided(policy, audience, _TAKEN_OUT)
     if taken and decision.action is not Action.BLOCK:
@@ -195,12 +195,14 @@ def _known(
     return accounted_for(own, held)
 
 
-def _flows(policy: Policy, given: _Reading) -> list[Flow]:
+def _flows(policy: Policy, messages: Sequence[Message], given: _Reading) -> list[Flow]:
     flows = []
     for one, own in zip(given.found, given.answerable, strict=True):
         chunk = given.chunks[one.chunk]
         decided = given.decisions.get(one.chunk) or _explained(policy, one)
-        flows.append(Flow("prompt", chunk, label_found(policy, chunk, own), decided, one))
+        label = label_found(policy, chunk, own)
+        roles = dict.fromkeys(messages[span.message].role for span in one.spans)
+        flows.append(Flow("prompt", chunk, label, decided, one, tuple(roles)))
     return flows
 
 

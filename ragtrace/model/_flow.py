@@ -25,6 +25,7 @@ class Flow:
         label: What the decision was about: of the whole chunk at retrieval, of the parts that
             were found in a prompt.
         attribution: ``None`` at retrieval, where there is no prompt yet.
+        roles: Of the messages it was found in: what a user pasted is no retrieval's leak.
     """
 
     stage: Stage
@@ -32,3 +33,4 @@ class Flow:
     label: Label
     decision: Decision
     attribution: Attribution | None = None
+    roles: tuple[str, ...] = ()

@@ -134,6 +134,8 @@ def _flow(place: int, flow: Flow) -> dict[str, Any]:
         ]
     if decision.shadow is not None:
         said["shadow"] = {"action": str(decision.shadow.action), "rule": decision.shadow.rule}
+    if flow.roles:
+        said["roles"] = list(flow.roles)
     if flow.attribution is not None:
         said.update(_attribution(flow.attribution))
     return said
