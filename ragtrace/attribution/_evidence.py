@@ -56,9 +56,9 @@ def unions(chunk: Places, start: Places, end: Places) -> tuple[Places, Places]:
         return start, end
     apart = chunk * (int(end.max()) + 1)
     reached = np.maximum.accumulate(apart + end)
-    first = np.concatenate([[True], (apart + start)[1:] > reached[:-1]])
-    last = np.concatenate([first[1:], [True]])
-    return start[first], (reached - apart)[last]
+    edge = np.ones(len(chunk) + 1, bool)
+    edge[1:-1] = (apart + start)[1:] > reached[:-1]
+    return start[edge[:-1]], (reached - apart)[edge[1:]]
 
 
 def evidence(runs: Runs, view: Places) -> Places:

@@ -143,14 +143,14 @@ class Index:
         """Every maximal run of K symbols or more, and every copy of a chunk that is shorter."""
         places, heads, copies = self._known_seeds(reading)
         common = copies > COMMON
-        runs = self._expand(reading, places[~common], heads[~common], COMMON)
-        if common.any():
-            places, heads = places[common], heads[common]
-            known = runs.take(np.flatnonzero(runs.length >= MIN_RUN))
-            open_ = ~_inside(places, known)
+        if not common.any():
+            runs = self._expand(reading, places, heads, COMMON)
+        else:
+            runs = self._expand(reading, places[~common], heads[~common], COMMON)
+            open_ = common & ~_inside(places, runs.take((runs.length >= MIN_RUN).nonzero()[0]))
             most = max(1, PAIRS // max(1, int(open_.sum())))
             runs += self._expand(reading, places[open_], heads[open_], most)
-        return runs + Runs.of(list(self._tiny_runs(reading)))
+        return runs + Runs.of(list(self._tiny_runs(reading))) if self._tiny else runs
 
     def _known_seeds(self, reading: Reading) -> tuple[Places, Places, Places]:
         """Every place with a seed of a chunk, the first seed of its hash, and its copies."""
@@ -168,16 +168,15 @@ class Index:
         places, seeds = self._seeds.expand(places, heads, most)
         at, chunk = self._places[seeds], self._owners[seeds]
         alive = self._alive[chunk]
+        repeating = None
         if self._repeating:
             often = np.isin(chunk, list(self._repeating)) & alive
             repeating = Runs.of(list(self._repeated(reading, np.unique(chunk[often]).tolist())))
             alive &= ~often
-        else:
-            repeating = Runs.of([])
-        places, at = places[alive], at[alive]
-        start, end, begin = maximal(reading.codes, self._rows.codes, places, at)
+        start, end, begin = maximal(reading.codes, self._rows.codes, places[alive], at[alive])
         number, within = self._rows.locate(begin)
-        return Runs(np.stack([number, start, end, within, within + end - start])) + repeating
+        runs = Runs(np.array((number, start, end, within, within + end - start)))
+        return runs if repeating is None else runs + repeating
 
     def _repeated(
         self, reading: Reading, numbers: Iterable[int]

@@ -52,10 +52,9 @@ class Reading:
         number = self.view_of(start)
         begin, stop = np.empty_like(start), np.empty_like(end)
         for view in set(number.tolist()):
-            here = number == view
-            begins, ends = self.views[view][1].ranges()
-            begin[here] = begins[start[here] - self.starts[view]]
-            stop[here] = ends[end[here] - 1 - self.starts[view]]
+            here, base = number == view, self.starts[view]
+            ranges = self.views[view][1].characters(start[here] - base, end[here] - base)
+            begin[here], stop[here] = ranges
         return begin, stop
 
 

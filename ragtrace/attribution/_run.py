@@ -19,8 +19,9 @@ MIN_WHOLE: Final = 8
 """A chunk shorter than MIN_RUN counts where all of it is found, if it has this many symbols;
 shorter ones ("yes", "n/a") would be found everywhere."""
 
-_BLOCK: Final = 16
-"""Symbols compared at a time when a run is made longer; half the padding of a row."""
+_BLOCK: Final = 32
+"""Symbols compared at a time when a run is made longer: a seed, and what may follow before the
+next. No more than the padding of a row, or a comparison would leave it."""
 
 
 class Runs:
@@ -129,6 +130,6 @@ def _differing(text: Codes, rows: Codes, begin: Places, end: Places, diagonal: P
     found = []
     for at in (end > begin).nonzero()[0].tolist():
         start, stop, shift = int(begin[at]), int(end[at]), int(diagonal[at])
-        if (text[start:stop] != rows[start + shift : stop + shift]).any():
+        if text[start:stop].tobytes() != rows[start + shift : stop + shift].tobytes():
             found.append(at)
     return found

@@ -16,12 +16,10 @@ __all__ = ["Seeds"]
 _SMALLEST: Final = 12
 """Bits of the smallest table: 4,096 slots."""
 
-_ROOM: Final = 1
-"""Bits by which slots outnumber seeds, at least: two to one, so that lists are short."""
-
-_MARKS: Final = 3
-"""Bits by which marks outnumber slots, a byte each: of the places of an unrelated prompt one in
-16 or fewer find a mark, and those of 250,000 seeds, 4 MB, still fit into a processor's cache."""
+_ROOM: Final = 4
+"""Bits by which slots outnumber seeds, at least: of the places of an unrelated prompt, one in 16
+or fewer find a slot in use, and lists are short. The marks of 250,000 seeds, a byte a slot, take
+4 MB and still fit into a processor's cache."""
 
 _NONE: Final = -1
 
@@ -37,7 +35,7 @@ class Seeds:
     def __init__(self) -> None:
         self._bits = _SMALLEST
         self._slots = np.full(1 << self._bits, _NONE, np.int32)
-        self._marks = np.zeros(1 << self._bits + _MARKS, np.bool_)
+        self._marks = np.zeros(1 << self._bits, np.bool_)
         self._hashes = np.zeros(0, np.uint32)
         self._next = np.zeros(0, np.int32)
         self._same = np.zeros(0, np.int32)
@@ -60,9 +58,9 @@ class Seeds:
 
     def find(self, hashes: Hashes) -> tuple[Places, Places, Places]:
         """Which of ``hashes`` are seeds: their indices, the first seed each, and its copies."""
-        here = self._marks.take(hashes >> np.uint32(32 - self._bits - _MARKS)).nonzero()[0]
-        wanted = hashes[here]
-        seeds = self._slots[wanted >> np.uint32(32 - self._bits)]
+        slots = hashes >> np.uint32(32 - self._bits)
+        here = self._marks.take(slots).nonzero()[0]
+        wanted, seeds = hashes[here], self._slots[slots[here]]
         at: list[Places] = []
         found: list[NDArray[np.int32]] = []
         while len(here):
@@ -71,6 +69,8 @@ class Seeds:
             found.append(seeds[hit])
             seeds = self._next[seeds[~hit]]
             more = seeds >= 0
+            if not more.any():
+                break
             here, wanted, seeds = here[~hit][more], wanted[~hit][more], seeds[more]
         places, heads = _joined(at), _joined(found)
         return places, heads, self._copies[heads].astype(np.int64)
@@ -92,7 +92,7 @@ class Seeds:
     def _clear(self, bits: int) -> None:
         self._bits, self._size = bits, 0
         self._slots = np.full(1 << bits, _NONE, np.int32)
-        self._marks = np.zeros(1 << bits + _MARKS, np.bool_)
+        self._marks = np.zeros(1 << bits, np.bool_)
 
     def _reserve(self, size: int) -> None:
         room = max(len(self._hashes), 256)
@@ -132,8 +132,8 @@ class Seeds:
         """Put seeds of hashes that are new, in ascending order, before the others of their slot."""
         if not len(heads):
             return
-        self._marks[hashes >> np.uint32(32 - self._bits - _MARKS)] = True
         slots = (hashes >> np.uint32(32 - self._bits)).astype(np.int64)
+        self._marks[slots] = True
         ends = np.concatenate([slots[1:] != slots[:-1], [True]])
         self._next[heads[:-1]] = heads[1:]
         self._next[heads[ends]] = self._slots[slots[ends]]

@@ -65,10 +65,16 @@ class View:
 
     def ranges(self) -> tuple[Places, Places]:
         """For each symbol, where the original character begins that it came from, and ends."""
+        every = np.arange(len(self.symbols))
+        return self.characters(every, every + 1)
+
+    def characters(self, start: Places, end: Places) -> tuple[Places, Places]:
+        """For stretches of symbols, where the original characters begin and end."""
         offsets = self.bones.offsets()
+        first, last = offsets[start], offsets[end - 1]
         if self.origin is None:
-            return offsets, offsets + 1
-        return self.origin[offsets, 0], self.origin[offsets, 1]
+            return first, last + 1
+        return self.origin[first, 0], self.origin[last, 1]
 
 
 def views(text: str) -> list[View]:
@@ -137,8 +143,10 @@ def _long_words(text: str) -> list[tuple[int, int]]:
     if len(text) < ENCODED_WORD:
         return []
     data = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
-    edges = np.concatenate([[-1], (data == ord(" ")).nonzero()[0], [len(data)]])
-    long = (edges[1:] - edges[:-1] > ENCODED_WORD).nonzero()[0]
+    spaces = (data == ord(" ")).nonzero()[0]
+    edges = np.empty(len(spaces) + 2, np.int64)
+    edges[0], edges[1:-1], edges[-1] = -1, spaces, len(data)
+    long = (edges[1:] - edges[:-1] > ENCODED_WORD).nonzero()[0].tolist()
     return [(int(edges[at]) + 1, int(edges[at + 1])) for at in long]
 
 

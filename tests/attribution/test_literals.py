@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragtrace.attribution import TRIGGER, WITHHELD, Guard
-from ragtrace.attribution._literal_filter import MOST_LITERALS, Secrets
-from ragtrace.attribution._literals import literals
+from ragtrace.attribution.guard._literal_filter import MOST_LITERALS, Secrets
+from ragtrace.attribution.guard._literals import literals
 from tests.attribution.test_guard import cut, streamed
 from tests.prose import prose, words
 

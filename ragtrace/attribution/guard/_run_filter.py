@@ -6,8 +6,8 @@ import unicodedata
 from collections import deque
 from typing import Final
 
-from ragtrace.attribution._protected import TRIGGER, Protected
 from ragtrace.attribution._skeleton import fold, skeleton
+from ragtrace.attribution.guard._protected import TRIGGER, Protected
 
 __all__ = ["WITHHELD", "RunFilter"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from ragtrace.attribution._literal_filter import MOST_LITERALS, LiteralFilter, Secrets
-from ragtrace.attribution._literals import literals
-from ragtrace.attribution._protected import TRIGGER, protect
-from ragtrace.attribution._run_filter import WITHHELD, RunFilter
+from ragtrace.attribution.guard._literal_filter import MOST_LITERALS, LiteralFilter, Secrets
+from ragtrace.attribution.guard._literals import literals
+from ragtrace.attribution.guard._protected import TRIGGER, protect
+from ragtrace.attribution.guard._run_filter import WITHHELD, RunFilter
 
 __all__ = ["TRIGGER", "WITHHELD", "Guard"]
 

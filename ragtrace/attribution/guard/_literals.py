@@ -9,8 +9,8 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
-from ragtrace.attribution._protected import TRIGGER
-from ragtrace.attribution._spelling import (
+from ragtrace.attribution.guard._protected import TRIGGER
+from ragtrace.attribution.guard._spelling import (
     ATOM,
     CURRENCIES,
     MARKS,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from ragtrace.attribution._literals import Literal
-from ragtrace.attribution._run_filter import WITHHELD
-from ragtrace.attribution._spelling import (
+from ragtrace.attribution.guard._literals import Literal
+from ragtrace.attribution.guard._run_filter import WITHHELD
+from ragtrace.attribution.guard._spelling import (
     ATOM,
     GAP,
     SCALES,
