@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from ragtrace.attribution._fold import Places
+from ragtrace.attribution._kgrams import SURELY_FOUND
 from ragtrace.attribution._run import Runs
 
 __all__ = ["Coverage", "evidence", "unions"]
@@ -64,7 +65,8 @@ def unions(chunk: Places, start: Places, end: Places) -> tuple[Places, Places]:
 def evidence(runs: Runs, view: Places) -> Places:
     """For each run, the unique grams of the chain that it is in.
 
-    A gram of GRAM symbols is unique if no other chunk has it there. A chain is runs of one chunk
+    A gram of GRAM symbols is unique if no other chunk has it there; grams of runs that may be
+    missed in other chunks do not count. A chain is runs of one chunk
     that follow each other nearly along one diagonal, as those of one edited copy do.
     Summed over a whole prompt, chance hits would add up; along a chain they do not.
 
@@ -74,7 +76,7 @@ def evidence(runs: Runs, view: Places) -> Places:
     """
     grams = np.maximum(runs.end - GRAM + 1, runs.start + 1)
     once = Coverage.counting(*unions(runs.chunk, runs.start, grams), (1, 1))
-    unique = once.between(runs.start, grams)
+    unique = once.between(runs.start, grams) * (runs.length >= SURELY_FOUND)
     strong = unique.nonzero()[0]
     total = np.zeros(len(runs), np.int64)
     if not len(strong):

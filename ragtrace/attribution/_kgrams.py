@@ -10,13 +10,20 @@ from numpy.typing import NDArray
 
 from ragtrace.attribution._fold import Codes
 
-__all__ = ["Hashes", "K", "kgrams"]
+__all__ = ["STRIDE", "SURELY_FOUND", "Hashes", "K", "kgrams"]
 
 Hashes = NDArray[np.uint32]
 
 K: Final = 24
 """Symbols of a seed. At 16, a prompt of 250 KB shares 4,800 common phrases with 100 documents of
 its domain, at 24 a fourth of that; and each has to be looked at."""
+
+STRIDE: Final = 8
+"""Distance of the seeds kept of a chunk: an eighth of the places."""
+
+SURELY_FOUND: Final = K + STRIDE - 1
+"""Symbols of a shared run from which it always holds a seed. A shorter one may be found in one
+chunk and missed in another that has it too, and so tells nothing."""
 
 _MIX: Final = np.uint32(secrets.randbits(32) | 1)
 _MIX_AGAIN: Final = np.uint32(secrets.randbits(32) | 1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ragtrace.attribution._automaton import Automaton
 from ragtrace.attribution._fold import Places
-from ragtrace.attribution._kgrams import K, kgrams
+from ragtrace.attribution._kgrams import STRIDE, K, kgrams
 from ragtrace.attribution._reading import Reading, read
 from ragtrace.attribution._rows import Rows
 from ragtrace.attribution._run import MIN_RUN, MIN_WHOLE, Runs, maximal
@@ -21,10 +21,6 @@ from ragtrace.attribution._verdicts import Found, found
 from ragtrace.model import Attribution, Chunk, Message, Span, Verdict
 
 __all__ = ["Index"]
-
-STRIDE: Final = 8
-"""Distance of the seeds kept of a chunk; a shared run of K + STRIDE - 1 = 31 symbols always
-contains one, and the index holds an eighth of the places."""
 
 REPEATS: Final = 4
 """Places of one seed in a chunk up to which every copy is reported by itself. A chunk that
@@ -211,39 +207,29 @@ class Index:
             yield Attribution(digests[at], verdict, tuple(mine), group, whole)
 
     def _spans(self, reading: Reading, judged: Found) -> list[Span]:
-        runs, texts = judged.runs, reading.texts
+        runs = judged.runs
         starts, ends = (places.tolist() for places in reading.characters(runs.start, runs.end))
-        begins, stops = self._characters(judged)
         messages = reading.message_of(runs.start).tolist()
         lengths, strength = runs.length.tolist(), judged.evidence.tolist()
-        chunks = [self._known(number)[1].text for number in runs.chunk.tolist()]
-        return [
-            Span(
-                messages[at],
-                starts[at],
-                ends[at],
-                begins[at],
-                stops[at],
-                lengths[at],
-                texts[messages[at]][starts[at] : ends[at]] == text[begins[at] : stops[at]],
-                strength[at],
-            )
-            for at, text in enumerate(chunks)
-        ]
+        begins, stops = runs.chunk_start, runs.chunk_end - 1
+        spans: list[Span] = []
+        for first, last in pairwise(judged.bounds.tolist()):
+            number = int(runs.chunk[first])
+            text, places = self._known(number)[1].text, self._offsets_of(number)
+            here = places[begins[first:last]].tolist(), places[stops[first:last]].tolist()
+            for at, begin, stop in zip(range(first, last), *here, strict=True):
+                start, end, message = starts[at], ends[at], messages[at]
+                copied = reading.texts[message][start:end] == text[begin : stop + 1]
+                found = (message, start, end, begin, stop + 1, lengths[at], copied, strength[at])
+                spans.append(Span(*found))
+        return spans
 
-    def _characters(self, judged: Found) -> tuple[list[int], list[int]]:
-        """Where in its chunk's text each run begins and ends."""
-        begins: list[int] = []
-        stops: list[int] = []
-        bounds = judged.bounds.tolist()
-        for first, last in pairwise(bounds):
-            number = int(judged.runs.chunk[first])
-            places = self._offsets.get(number)
-            if places is None:
-                places = self._offsets[number] = self._known(number)[1].offsets()
-            begins += places[judged.runs.chunk_start[first:last]].tolist()
-            stops += (places[judged.runs.chunk_end[first:last] - 1] + 1).tolist()
-        return begins, stops
+    def _offsets_of(self, number: int) -> Places:
+        """Where each symbol stands in its chunk's text; what was found once is found again."""
+        places = self._offsets.get(number)
+        if places is None:
+            places = self._offsets[number] = self._known(number)[1].offsets()
+        return places
 
 
 def _outermost(spans: Sequence[Span]) -> list[Span]:

@@ -19,7 +19,7 @@ class Rows:
     """Chunks' symbols behind each other, numbered in the order they were added."""
 
     def __init__(self) -> None:
-        self._codes = np.full(1 << 14, _BETWEEN, np.uint32)
+        self._reserve(1 << 14)
         self._starts = np.zeros(64, np.int64)
         self._sizes = np.zeros(64, np.int64)
         self._size, self._count = PADDING, 0
@@ -36,8 +36,9 @@ class Rows:
         """Append a chunk's symbols; where they begin."""
         start, end = self._size, self._size + len(codes)
         if end + 1 + PADDING > len(self._codes):
-            more = np.full(max(len(self._codes), len(codes) + PADDING), _BETWEEN, np.uint32)
-            self._codes = np.concatenate([self._codes, more])
+            before = self._codes
+            self._reserve(2 * max(len(before), end + 1 + PADDING))
+            self._codes[: len(before)] = before
         if self._count == len(self._starts):
             self._starts = np.concatenate([self._starts, np.zeros_like(self._starts)])
             self._sizes = np.concatenate([self._sizes, np.zeros_like(self._sizes)])
@@ -45,6 +46,9 @@ class Rows:
         self._starts[self._count], self._sizes[self._count] = start, len(codes)
         self._size, self._count = end + 1, self._count + 1
         return start
+
+    def _reserve(self, size: int) -> None:
+        self._codes = np.full(size, _BETWEEN, np.uint32)
 
     def sizes(self, numbers: Places) -> Places:
         """Symbols of each chunk."""

@@ -127,9 +127,11 @@ def _reach(text: Codes, rows: Codes, places: Places, diagonal: Places, step: int
 
 def _differing(text: Codes, rows: Codes, begin: Places, end: Places, diagonal: Places) -> list[int]:
     """Which stretches are not the same in both all the way: none, but by a collision of hashes."""
-    found = []
-    for at in (end > begin).nonzero()[0].tolist():
-        start, stop, shift = int(begin[at]), int(end[at]), int(diagonal[at])
-        if text[start:stop].tobytes() != rows[start + shift : stop + shift].tobytes():
-            found.append(at)
-    return found
+    long = (end > begin).nonzero()[0]
+    first, last, shift = begin[long], end[long], diagonal[long]
+    places = zip(first.tolist(), last.tolist(), (first + shift).tolist(), strict=True)
+    return [
+        int(long[at])
+        for at, (start, stop, other) in enumerate(places)
+        if text[start:stop].tobytes() != rows[other : other + stop - start].tobytes()
+    ]

@@ -16,10 +16,12 @@ __all__ = ["Seeds"]
 _SMALLEST: Final = 12
 """Bits of the smallest table: 4,096 slots."""
 
-_ROOM: Final = 4
-"""Bits by which slots outnumber seeds, at least: of the places of an unrelated prompt, one in 16
-or fewer find a slot in use, and lists are short. The marks of 250,000 seeds, a byte a slot, take
-4 MB and still fit into a processor's cache."""
+_ROOM: Final = 1
+"""Bits by which slots outnumber seeds, at least: two to one, so that few hashes share a slot."""
+
+_MARKS: Final = 3
+"""Bits by which marks outnumber slots: of the places of an unrelated prompt one in 16 or fewer
+find a mark, and those of 250,000 seeds, a byte each, still fit into a processor's cache."""
 
 _NONE: Final = -1
 
@@ -33,14 +35,18 @@ class Seeds:
     """
 
     def __init__(self) -> None:
-        self._bits = _SMALLEST
-        self._slots = np.full(1 << self._bits, _NONE, np.int32)
-        self._marks = np.zeros(1 << self._bits, np.bool_)
         self._hashes = np.zeros(0, np.uint32)
         self._next = np.zeros(0, np.int32)
         self._same = np.zeros(0, np.int32)
         self._copies = np.zeros(0, np.int32)  # for the first of a hash: how many there are
-        self._size = 0
+        self._clear(_SMALLEST)
+
+    def _clear(self, bits: int) -> None:
+        self._bits, self._size = bits, 0
+        self._slots = np.full(1 << bits, _NONE, np.int32)
+        self._first = np.zeros(1 << bits, np.uint32)  # the hash of the seed that a slot names
+        self._shared = np.zeros(1 << bits, np.bool_)  # whether others come behind it
+        self._marks = np.zeros(1 << bits + _MARKS, np.bool_)
 
     def __len__(self) -> int:
         return self._size
@@ -58,22 +64,23 @@ class Seeds:
 
     def find(self, hashes: Hashes) -> tuple[Places, Places, Places]:
         """Which of ``hashes`` are seeds: their indices, the first seed each, and its copies."""
-        slots = hashes >> np.uint32(32 - self._bits)
-        here = self._marks.take(slots).nonzero()[0]
-        wanted, seeds = hashes[here], self._slots[slots[here]]
-        at: list[Places] = []
-        found: list[NDArray[np.int32]] = []
+        marks = hashes >> np.uint32(32 - self._bits - _MARKS)
+        here = self._marks.take(marks).nonzero()[0]
+        slots, wanted = marks.take(here) >> np.uint32(_MARKS), hashes.take(here)
+        right = self._first.take(slots) == wanted
+        hit, rest = right.nonzero()[0], (self._shared.take(slots) & ~right).nonzero()[0]
+        at, found = [here.take(hit)], [self._slots.take(slots.take(hit))]
+        here, wanted = here.take(rest), wanted.take(rest)
+        seeds = self._next.take(self._slots.take(slots.take(rest)))
         while len(here):
-            hit = self._hashes[seeds] == wanted
-            at.append(here[hit])
-            found.append(seeds[hit])
-            seeds = self._next[seeds[~hit]]
-            more = seeds >= 0
-            if not more.any():
-                break
-            here, wanted, seeds = here[~hit][more], wanted[~hit][more], seeds[more]
-        places, heads = _joined(at), _joined(found)
-        return places, heads, self._copies[heads].astype(np.int64)
+            right = self._hashes.take(seeds) == wanted
+            at.append(here[right])
+            found.append(seeds[right])
+            seeds = self._next.take(seeds)
+            left = ((seeds >= 0) & ~right).nonzero()[0]
+            here, wanted, seeds = here[left], wanted[left], seeds[left]
+        heads = _joined(found)
+        return _joined(at), heads, self._copies.take(heads).astype(np.int64)
 
     def expand(self, places: Places, heads: Places, most: int) -> tuple[Places, Places]:
         """Every pair of a place and a seed of its hash; ``most`` seeds for each, newest first."""
@@ -88,11 +95,6 @@ class Seeds:
             found.append(heads)
             most -= 1
         return _joined(at), _joined(found)
-
-    def _clear(self, bits: int) -> None:
-        self._bits, self._size = bits, 0
-        self._slots = np.full(1 << bits, _NONE, np.int32)
-        self._marks = np.zeros(1 << bits, np.bool_)
 
     def _reserve(self, size: int) -> None:
         room = max(len(self._hashes), 256)
@@ -132,12 +134,16 @@ class Seeds:
         """Put seeds of hashes that are new, in ascending order, before the others of their slot."""
         if not len(heads):
             return
+        self._marks[hashes >> np.uint32(32 - self._bits - _MARKS)] = True
         slots = (hashes >> np.uint32(32 - self._bits)).astype(np.int64)
-        self._marks[slots] = True
-        ends = np.concatenate([slots[1:] != slots[:-1], [True]])
+        ends = np.ones(len(slots), np.bool_)
+        ends[:-1] = slots[1:] != slots[:-1]
+        before = self._slots[slots[ends]]
         self._next[heads[:-1]] = heads[1:]
-        self._next[heads[ends]] = self._slots[slots[ends]]
+        self._next[heads[ends]] = before
         self._slots[slots[::-1]] = heads[::-1]
+        self._first[slots[::-1]] = hashes[::-1]
+        self._shared[slots[self._next[heads] >= 0]] = True
 
 
 def _joined(parts: Sequence[NDArray[np.integer[Any]]]) -> Places:

@@ -118,20 +118,24 @@ class _Neighbours:
     """Which chunks have a place in common."""
 
     def __init__(self, found: Found) -> None:
-        self._runs, self._bounds = found.runs, found.bounds
-        of = np.repeat(np.arange(len(found.certain)), np.diff(found.bounds))
+        runs, of = found.runs, np.repeat(np.arange(len(found.certain)), np.diff(found.bounds))
         named = ~found.explained[of]
-        self._of, self._start, self._end = (
-            column[named] for column in (of, found.runs.start, found.runs.end)
-        )
+        order = runs.start[named].argsort(kind="stable")
+        start, end = runs.start[named][order], runs.end[named][order]
+        # Those that begin before a run's end, and of these none before the first that may reach it.
+        self._until = np.searchsorted(start, runs.end).tolist()
+        self._since = np.searchsorted(np.maximum.accumulate(end), runs.start, "right").tolist()
+        self._starts, self._bounds = runs.start.tolist(), found.bounds.tolist()
+        self._of, self._ends = of[named][order].tolist(), end.tolist()
 
     def of(self, number: int) -> tuple[int, ...]:
         """Others with a place in common with chunk ``number``, at most GROUP of them."""
         others: set[int] = set()
-        for at in range(int(self._bounds[number]), int(self._bounds[number + 1])):
-            here = (self._start < self._runs.end[at]) & (self._end > self._runs.start[at])
-            others.update(self._of[here][: GROUP + 1].tolist())
-            others.discard(number)
-            if len(others) >= GROUP:
-                break
-        return tuple(sorted(others)[:GROUP])
+        for at in range(self._bounds[number], self._bounds[number + 1]):
+            start = self._starts[at]
+            for other in range(self._since[at], self._until[at]):
+                if self._ends[other] > start and self._of[other] != number:
+                    others.add(self._of[other])
+                    if len(others) == GROUP:
+                        return tuple(sorted(others))
+        return tuple(sorted(others))

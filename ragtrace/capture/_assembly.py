@@ -159,7 +159,7 @@ def _read(
     # The same text may have been retrieved under several labels; here it came as this
     # request retrieved it.
     chunks = {name: request.own(name) or chunk for name, chunk in seen.chunks.items()}
-    found = [*seen.found, *_never_retrieved(runtime, messages, chunks, seen.found)]
+    found = [*seen.found, *_never_retrieved(runtime, request, messages, chunks, seen.found)]
     answerable = without_readable(policy, found, chunks, audience)
     decisions = judge_found(policy, answerable, chunks, audience)
     accounted = account(messages, found, seen.derived, seen.template)
@@ -168,6 +168,7 @@ def _read(
 
 def _never_retrieved(
     runtime: Runtime,
+    request: Request,
     messages: Sequence[Message],
     chunks: dict[str, Chunk],
     found: Sequence[Attribution],
@@ -175,7 +176,9 @@ def _never_retrieved(
     """What the corpus index knows of and no retrieval has brought; its chunks go to ``chunks``."""
     if runtime.corpus is None:
         return
-    for chunk, attribution in in_corpus(runtime.corpus, runtime.policy.lattice, messages):
+    for chunk, attribution in in_corpus(
+        runtime.corpus, runtime.policy.lattice, request.audience, messages
+    ):
         if not _known(attribution, chunk, found, chunks):
             chunks[chunk.digest] = chunk
             yield attribution

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ragtrace.errors import CorpusIndexError
 from ragtrace.labels import Lattice
-from ragtrace.model import Attribution, Chunk, Document, Message, Span, digest
+from ragtrace.model import Attribution, Audience, Chunk, Document, Label, Message, Span, digest
 
 if TYPE_CHECKING:
     from ragtrace.attribution.corpus import Corpus, CorpusPassage
@@ -22,12 +22,13 @@ BASIS: Final = "corpus"
 
 
 def in_corpus(
-    corpus: Corpus, lattice: Lattice, messages: Sequence[Message]
+    corpus: Corpus, lattice: Lattice, audience: Audience, messages: Sequence[Message]
 ) -> Iterator[tuple[Chunk, Attribution]]:
     """The passages of ``messages`` that the index knows, each as a chunk of its own.
 
-    The text of the chunk is that of the message: the index holds none. Boilerplate, which more
-    documents hold than can be told apart, is left out.
+    The text of the chunk is that of the message: the index holds none. Its label is the one of
+    its documents' that the audience may see, if there is one: who may read the passage in one
+    document may read it. That holds of boilerplate too, which many documents have.
 
     Raises:
         CorpusIndexError: The index is damaged.
@@ -35,9 +36,9 @@ def in_corpus(
     _refresh(corpus)
     for number, message in enumerate(messages):
         for passage in corpus.scan(message.text):
-            if not passage.boilerplate:
-                chunk = _chunk(passage, message.text[passage.start : passage.end], lattice)
-                yield chunk, _attribution(passage, chunk, number)
+            text = message.text[passage.start : passage.end]
+            chunk = _chunk(passage, text, _label(passage.labels, lattice, audience))
+            yield chunk, _attribution(passage, chunk, number)
 
 
 def _refresh(corpus: Corpus) -> None:
@@ -47,9 +48,12 @@ def _refresh(corpus: Corpus) -> None:
         _log.warning("ragtrace: the corpus index stays as it was: %s", error)
 
 
-def _chunk(passage: CorpusPassage, text: str, lattice: Lattice) -> Chunk:
-    """Who may read the passage in one document may read it: the least strict label counts."""
-    label = min(passage.labels, key=lambda one: lattice.rank(one.level))
+def _label(labels: Sequence[Label], lattice: Lattice, audience: Audience) -> Label:
+    permitted = [label for label in labels if lattice.permits(audience, label)]
+    return min(permitted or labels, key=lambda label: lattice.rank(label.level))
+
+
+def _chunk(passage: CorpusPassage, text: str, label: Label) -> Chunk:
     owner = next((one for one in passage.owners if one.label == label), passage.owners[0])
     document = Document(owner.document)
     return Chunk(owner.document, document, owner.source, text, digest(text), label, BASIS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -184,7 +185,6 @@ def test_a_bad_line_is_named_and_changes_nothing(
         said("build", rows, "--index", tmp_path / "i")
     with rows.open("a") as file:
         file.write(line + "\n")
-    import re
 
     assert re.search(expected, refused("build", rows, "--index", tmp_path / "i"))
     assert (found(tmp_path / "i", NOTE) if there else {}) == (

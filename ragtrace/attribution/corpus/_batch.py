@@ -120,7 +120,7 @@ class Batch:
         plain = [part for part in piece if part.text.isascii()]
         others = [part for part in piece if not part.text.isascii()]
         self._take(plain, [skeleton(part.text).symbols for part in plain])
-        # Folding costs 20 us a call, whatever the text.
+        # Folding at once saves most of 7 us and more for each of them.
         codes, places = fold_all("".join(part.text for part in others))
         ends = np.searchsorted(places, np.cumsum([len(part.text) for part in others])).tolist()
         symbols = codes.tobytes().decode("utf-32-le")

@@ -21,7 +21,8 @@ LEAST_FOLLOWED: Final = 8
 """Of them where a text has very many matches; enough to see that a seed is boilerplate."""
 
 MATCHES: Final = 1 << 17
-"""Matches followed in one text, about: 4 ms. A text of seeds that all are crowded has more."""
+"""Matches followed in one text, about; a text of seeds that all are crowded has more. 60,000
+letters, all the same, looked for in 20,000 of them, take 0.16 s."""
 
 LABELS: Final = 64
 """Labels looked for among the entries of a crowded seed."""

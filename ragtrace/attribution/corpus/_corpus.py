@@ -19,6 +19,7 @@ from ragtrace.attribution.corpus._runs import find_runs
 from ragtrace.attribution.corpus._seeds import SEED, Seeds, code_points
 from ragtrace.attribution.corpus._snapshot import Snapshot, open_snapshot
 from ragtrace.errors import CorpusIndexError
+from ragtrace.model import Label
 
 __all__ = ["Corpus", "CorpusStats"]
 
@@ -85,7 +86,7 @@ class Corpus:
         """
         directory = Path(path)
         read_manifest(directory)  # to say that there is no index rather than no key
-        return cls(directory, resolve_key(directory, key, create=False), verify=verify)
+        return cls(directory, resolve_key(directory, key), verify=verify)
 
     def refresh(self) -> bool:
         """Take up what was committed since; tells whether there was anything.
@@ -120,9 +121,14 @@ class Corpus:
         Raises:
             CorpusIndexError: The index is damaged.
         """
-        found: list[CorpusPassage] = []
-        for view in views(text):
-            found += _news(found, self.scan_symbols(view.symbols, _Characters(view)))
+        read = views(text)
+        found = [
+            passage
+            for view in read
+            for passage in self.scan_symbols(view.symbols, _Characters(view))
+        ]
+        if len(read) > 1:
+            found = _telling(found)
         return sorted(found, key=lambda passage: (passage.start, -passage.end))
 
     def scan_symbols(
@@ -188,15 +194,11 @@ class _Characters:
         return int(starts[start]), int(ends[end - 1])
 
 
-def _news(known: list[CorpusPassage], found: list[CorpusPassage]) -> list[CorpusPassage]:
-    """Those of ``found`` that do not lie in a known one of the same labels."""
-    return [
-        passage
-        for passage in found
-        if not any(
-            other.start <= passage.start
-            and passage.end <= other.end
-            and other.labels == passage.labels
-            for other in known
-        )
-    ]
+def _telling(found: list[CorpusPassage]) -> list[CorpusPassage]:
+    """Without those that lie in another of the same labels, seen in another view or the same."""
+    kept: dict[frozenset[Label], list[CorpusPassage]] = {}
+    for passage in sorted(found, key=lambda passage: passage.start - passage.end):
+        longer = kept.setdefault(frozenset(passage.labels), [])
+        if not any(p.start <= passage.start and passage.end <= p.end for p in longer):
+            longer.append(passage)
+    return [passage for passages in kept.values() for passage in passages]

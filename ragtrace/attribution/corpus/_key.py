@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 from ragtrace.attribution.corpus._files import sync_directory, told
 from ragtrace.errors import CorpusIndexError
 
-__all__ = ["Key", "resolve_key"]
+__all__ = ["KEY_BYTES", "Key", "key_file", "resolve_key"]
 
 _KEY_FILE: Final = "key"
 """Where the key stands unless it is kept elsewhere: in the index directory itself."""
@@ -61,25 +60,22 @@ class Key:
             expected = f"expected a key of {2 * KEY_BYTES} hex digits"
             raise CorpusIndexError(f"{path}: {expected}") from None
 
-    @classmethod
-    def create(cls, path: Path) -> Key:
-        """A new random key, in a file that only its owner may read.
+    def save(self, path: Path) -> None:
+        """Put the key into a new file that only its owner may read.
 
         Raises:
-            CorpusIndexError: The file cannot be written, or exists.
+            CorpusIndexError: It cannot be written.
         """
-        secret = secrets.token_bytes(KEY_BYTES)
         # Under another name first: a key cut short by a crash would lock everybody out.
         made = path.with_name(path.name + ".tmp")
         with told(path):
             made.unlink(missing_ok=True)
             with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secret.hex() + "\n")
+                file.write(self._secret.hex() + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(made, path)
             sync_directory(path.parent)
-        return cls(secret)
 
     @property
     def check(self) -> str:
@@ -103,20 +99,20 @@ class Key:
         return int.from_bytes(made.digest(), "little")
 
 
-def resolve_key(directory: Path, given: bytes | str | Path | None, *, create: bool) -> Key:
+def resolve_key(directory: Path, given: bytes | str | Path | None) -> Key:
     """The key of the index in ``directory``.
 
     Args:
         directory: The index.
         given: The secret itself, or its file; ``None`` for the file in the directory.
-        create: Whether to make a key file that is not there.
 
     Raises:
         CorpusIndexError: There is none, or it is none.
     """
-    if isinstance(given, bytes):
-        return Key(given)
-    path = directory / _KEY_FILE if given is None else Path(given)
-    if create and not path.exists():
-        return Key.create(path)
-    return Key.read(path)
+    path = key_file(directory, given)
+    return Key(given) if isinstance(given, bytes) else Key.read(path)
+
+
+def key_file(directory: Path, given: bytes | str | Path | None) -> Path:
+    """Where the key of the index stands, where it is not given itself."""
+    return directory / _KEY_FILE if given is None or isinstance(given, bytes) else Path(given)

@@ -28,8 +28,8 @@ EDGE: Final = STRIDE - 1
 differ by no more are taken for the same text."""
 
 FLOOD: Final = 4096
-"""Stretches beyond which those of one label are taken together, whichever documents they are
-of: a text made to match everything must not take for ever."""
+"""Stretches beyond which those within another of the same label are left out: they say nothing
+more about the text, and a text made to match everything must not take for ever."""
 
 _LONG: Final = 1 << 32
 """More symbols than a text has; keeps documents apart in one sort key."""
@@ -50,13 +50,13 @@ class _Stretches(NamedTuple):
     documents: Numbers
     labels: Numbers
 
-    def joined(self, keys: Numbers) -> _Stretches:
-        """Those of one key that overlap made one."""
-        order = np.lexsort((self.starts, keys))
-        keys = keys[order]
+    def joined(self) -> _Stretches:
+        """Those of one document that overlap by a seed made one: it has every seed of it."""
+        order = np.lexsort((self.starts, self.documents))
+        keys = self.documents[order]
         starts, ends = keys * _LONG + self.starts[order], keys * _LONG + self.ends[order]
         reach = np.maximum.accumulate(ends)
-        begins = np.flatnonzero(np.concatenate([[True], starts[1:] >= reach[:-1]]))
+        begins = np.flatnonzero(np.concatenate([[True], starts[1:] > reach[:-1] - SEED]))
         lasts = np.append(begins[1:], len(starts)) - 1
         starts, ends = starts[begins] % _LONG, reach[lasts] % _LONG
         kept = order[begins]
@@ -67,6 +67,14 @@ class _Stretches(NamedTuple):
             self.documents[kept][again],
             self.labels[kept][again],
         )
+
+    def thinned(self) -> _Stretches:
+        """Without those that lie in another of the same label."""
+        order = np.lexsort((-self.ends, self.starts, self.labels))
+        ends = self.labels[order] * _LONG + self.ends[order]
+        before = np.concatenate([[-1], np.maximum.accumulate(ends)[:-1]])
+        kept = np.sort(order[ends > before])
+        return _Stretches(*(column[kept] for column in self))
 
 
 class _Held(NamedTuple):
@@ -98,7 +106,10 @@ def passages(
     stretches = _stretches(segments, found, firsts, labels)
     if stretches is None:
         return []
-    crowds = _crowds(found)
+    flood = len(stretches.starts) > FLOOD
+    crowds = _crowds(found) if flood or any(runs and runs.crowded for runs in found) else None
+    if flood:
+        stretches = stretches.thinned()
     names = list(labels)
     said = []
     for held in _distinct(stretches):
@@ -138,8 +149,7 @@ def _stretches(
     if not parts:
         return None
     whole = _Stretches(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    joined = whole.joined(whole.documents)
-    return joined if len(joined.starts) <= FLOOD else joined.joined(joined.labels)
+    return whole.joined()
 
 
 def _distinct(stretches: _Stretches) -> list[_Held]:
@@ -187,15 +197,9 @@ def _telling(kept: list[_Held]) -> list[_Held]:
     return [held for place, held in enumerate(kept) if place not in dropped]
 
 
-def _crowds(found: Sequence[Runs | None]) -> Numbers | None:
-    """From each place on, entries of the STRIDE seeds there: one for each copy of the text.
-
-    ``None`` where every copy was followed, and they can be counted one by one.
-    """
-    there = [runs for runs in found if runs is not None]
-    if not any(runs.crowded for runs in there):
-        return None
-    sizes = np.sum([runs.sizes for runs in there], axis=0)
+def _crowds(found: Sequence[Runs | None]) -> Numbers:
+    """From each place on, entries of the STRIDE seeds there: one for each copy of the text."""
+    sizes = np.sum([runs.sizes for runs in found if runs is not None], axis=0)
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
     windows: Numbers = before[STRIDE:] - before[:-STRIDE]
     return windows

@@ -23,8 +23,8 @@ MIN_FOUND: Final = SEED + 2 * STRIDE - 1
 """Symbols of a shared run that always holds two seeds in a row: 55, about 69 characters."""
 
 BLOCK: Final = 1 << 14
-"""Places hashed at once: five arrays of 128 KB stay in the second cache, and hashing 81,000
-places takes half of what it takes at one go."""
+"""Places hashed, or looked up, at once: a text of any length needs a few arrays of 128 KB beside
+its hashes. For 81,000 places it costs 0.05 ms more than one go does."""
 
 _LOW: Final = 0x80
 """Symbols below are looked up in a table; prose in Latin script has no others."""

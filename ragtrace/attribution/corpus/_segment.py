@@ -25,7 +25,7 @@ MAGIC: Final = b"ragtrace-corpus\n"
 
 PER_WORD: Final = 8
 """Seeds of one filter word of 64 bits, hence also of one bucket. Two bits of a word say that a
-seed may be there; 5.6 % of seeds that are not there pass (measured at a million chunks)."""
+seed may be there; 5.3 % of seeds that are not there pass."""
 
 MAX_SHIFT: Final = 29
 """Bits of a seed's slot in its entry, so that 35 bits of its hash are kept, and the filter has
@@ -132,7 +132,6 @@ class Segment:
         self.documents = self._documents(columns)
         self._check_shape()
         self._low = np.uint64((1 << entry.shift) - 1)
-        self._map.madvise(mmap.MADV_RANDOM)  # a look-up reads here and there
 
     def verify(self, sections: Iterable[str] = SECTIONS) -> None:
         """Compare checksums; 1 GB takes a quarter of a second where it is in memory.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,7 +16,7 @@ from ragtrace.attribution.corpus._batch import BATCH, Batch
 from ragtrace.attribution.corpus._document import CorpusDocument
 from ragtrace.attribution.corpus._draft import PATTERNS, Draft
 from ragtrace.attribution.corpus._files import told
-from ragtrace.attribution.corpus._key import resolve_key
+from ragtrace.attribution.corpus._key import KEY_BYTES, Key, key_file, resolve_key
 from ragtrace.attribution.corpus._lock import locked
 from ragtrace.attribution.corpus._manifest import MANIFEST_FILE, Manifest, read_manifest
 from ragtrace.attribution.corpus._seeds import Seeds
@@ -44,6 +45,7 @@ class CorpusWriter:
         self._given = key
         self._stack = ExitStack()
         self._snapshot: Snapshot | None = None
+        self._unsaved: Path | None = None  # where to put a key that is new
 
     def __enter__(self) -> CorpusWriter:
         """Open for writing.
@@ -52,10 +54,9 @@ class CorpusWriter:
             CorpusIndexError: Somebody else writes, or the index cannot be opened.
         """
         with ExitStack() as stack, told(self._directory):
-            self._directory.mkdir(parents=True, exist_ok=True)
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             stack.enter_context(locked(self._directory))
-            new = not (self._directory / MANIFEST_FILE).exists()
-            self._key = resolve_key(self._directory, self._given, create=new)
+            self._key = self._known_key() or Key(secrets.token_bytes(KEY_BYTES))
             self._seeds = Seeds(self._key)
             self._open()
             self._stack = stack.pop_all()
@@ -138,6 +139,9 @@ class CorpusWriter:
         draft = Draft(self._directory, self._key, self._snapshot, afresh=afresh)
         try:
             yield draft
+            if self._unsaved is not None:
+                self._key.save(self._unsaved)
+                self._unsaved = None
             with told(self._directory):
                 manifest = draft.commit()
         except BaseException:
@@ -148,6 +152,16 @@ class CorpusWriter:
             raise
         self._snapshot = Snapshot(manifest, tuple(draft.segments))
         self._clean()
+
+    def _known_key(self) -> Key | None:
+        """The key, unless this is a new index whose key file is still to be made."""
+        made = (self._directory / MANIFEST_FILE).exists()
+        if not (made or isinstance(self._given, bytes)):
+            path = key_file(self._directory, self._given)
+            if not path.exists():
+                self._unsaved = path
+                return None
+        return resolve_key(self._directory, self._given)
 
     def _open(self) -> None:
         """Take up what is on disk, and delete what is not part of it."""
