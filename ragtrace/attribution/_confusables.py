@@ -34,9 +34,9 @@ _ROWS: Final = {
     "y": "ɣʏγуүᎩᎽᶌỿⲩꓬꭚ𐊲",
     "z": "ζᏃᴢꓜ",
 }
-"""From the Unicode security data, ``confusables.txt`` (UTS #39; Copyright 1991 onwards Unicode, Inc.,
-Unicode licence v3), kept to single letters of Latin, Greek, Cyrillic, Armenian, Cherokee, Lisu,
-Coptic and the old alphabets of Italy and Asia Minor, folded for case: where only the capital
+"""From the Unicode security data, ``confusables.txt`` (UTS #39; Copyright 1991 onwards Unicode,
+Inc., Unicode licence v3), kept to single letters of Latin, Greek, Cyrillic, Armenian, Cherokee,
+Lisu, Coptic and the old alphabets of Italy and Asia Minor, folded for case: where only the capital
 looks like a Latin letter the small one goes with it, so that case never matters. ASCII is left
 alone: folding 0 and o, or 1 and l, would make one of two account numbers."""
 

@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 
 from ragtrace.attribution._fold import Places
-from ragtrace.attribution._kgrams import SURELY_FOUND
 from ragtrace.attribution._run import Runs
 
 __all__ = ["Coverage", "evidence", "unions"]
@@ -31,10 +30,9 @@ class Coverage:
 
     def between(self, start: Places, end: Places) -> Places:
         """Places held from ``start`` to ``end``."""
-        if not len(self._edges):
-            return np.zeros(len(start), np.int64)
-        upto = np.interp(end, self._edges, self._held)
-        return np.rint(upto - np.interp(start, self._edges, self._held)).astype(np.int64)
+        both = np.interp(np.concatenate([start, end]), self._edges, self._held)
+        held: Places = np.rint(both[len(start) :] - both[: len(start)]).astype(np.int64)
+        return held
 
     @classmethod
     def counting(cls, start: Places, end: Places, copies: tuple[int, int]) -> Coverage:
@@ -65,8 +63,7 @@ def unions(chunk: Places, start: Places, end: Places) -> tuple[Places, Places]:
 def evidence(runs: Runs, view: Places) -> Places:
     """For each run, the unique grams of the chain that it is in.
 
-    A gram of GRAM symbols is unique if no other chunk has it there; grams of runs that may be
-    missed in other chunks do not count. A chain is runs of one chunk
+    A gram of GRAM symbols is unique if no other chunk has it there. A chain is runs of one chunk
     that follow each other nearly along one diagonal, as those of one edited copy do.
     Summed over a whole prompt, chance hits would add up; along a chain they do not.
 
@@ -76,7 +73,7 @@ def evidence(runs: Runs, view: Places) -> Places:
     """
     grams = np.maximum(runs.end - GRAM + 1, runs.start + 1)
     once = Coverage.counting(*unions(runs.chunk, runs.start, grams), (1, 1))
-    unique = once.between(runs.start, grams) * (runs.length >= SURELY_FOUND)
+    unique = once.between(runs.start, grams)
     strong = unique.nonzero()[0]
     total = np.zeros(len(runs), np.int64)
     if not len(strong):

@@ -10,20 +10,25 @@ from numpy.typing import NDArray
 
 from ragtrace.attribution._fold import Codes
 
-__all__ = ["STRIDE", "SURELY_FOUND", "Hashes", "K", "kgrams"]
+__all__ = ["KEPT", "LOOKED_UP", "SURELY_FOUND", "Hashes", "K", "kgrams"]
 
 Hashes = NDArray[np.uint32]
 
-K: Final = 24
-"""Symbols of a seed. At 16, a prompt of 250 KB shares 4,800 common phrases with 100 documents of
-its domain, at 24 a fourth of that; and each has to be looked at."""
+K: Final = 20
+"""Symbols of a seed: long enough that a prompt shares few phrases with documents of its domain by
+chance, since each has to be looked at; short enough for what follows."""
 
-STRIDE: Final = 8
-"""Distance of the seeds kept of a chunk: an eighth of the places."""
+KEPT: Final = 4
+"""Every fourth place of a chunk is kept as a seed."""
 
-SURELY_FOUND: Final = K + STRIDE - 1
-"""Symbols of a shared run from which it always holds a seed. A shorter one may be found in one
-chunk and missed in another that has it too, and so tells nothing."""
+LOOKED_UP: Final = 3
+"""Every third place of a prompt is looked up. Three and four have no divisor in common, so in any
+twelve places in a row of a shared run there is one that is both: sampling both sides takes a third
+of the look-ups and two thirds of the matches that a stride of eight on one side would."""
+
+SURELY_FOUND: Final = K + KEPT * LOOKED_UP - 1
+"""Symbols of a shared run that always holds a seed: 31. A shorter one may be found in one chunk
+and missed in another that has it too, and so tells nothing."""
 
 _MIX: Final = np.uint32(secrets.randbits(32) | 1)
 _MIX_AGAIN: Final = np.uint32(secrets.randbits(32) | 1)
@@ -34,19 +39,22 @@ found does not depend on them: every match is compared symbol by symbol."""
 _POWERS: Final = {size: np.uint32(pow(_BASE, size, 1 << 32)) for size in (1, 2, 4, 8)}
 
 
-def kgrams(codes: Codes) -> Hashes:
-    """The hash of each K symbols in a row: one fewer than K less than there are symbols.
+def kgrams(codes: Codes, every: int = 1) -> Hashes:
+    """The hash of K symbols in a row at every place, or at every second, third and so on.
 
     A polynomial over mixed symbols, by doubling: two neighbours of 2^n symbols make one of
-    2^(n+1), and one of sixteen and one of eight make one of K.
+    2^(n+1), and one of sixteen and one of four make one of K.
     """
     if len(codes) < K:
         return np.zeros(0, np.uint32)
     mixed = codes * _MIX
     mixed ^= mixed >> np.uint32(15)
     mixed *= _MIX_AGAIN
-    eight = _doubled(_doubled(_doubled(mixed, 1), 2), 4)
-    return _doubled(eight, 8)[:-8] * _POWERS[8] + eight[16:]
+    four = _doubled(_doubled(mixed, 1), 2)
+    sixteen = _doubled(_doubled(four, 4), 8)
+    hashes = sixteen[:-4:every] * _POWERS[4]
+    hashes += four[16::every]
+    return hashes
 
 
 def _doubled(hashes: Hashes, size: int) -> Hashes:

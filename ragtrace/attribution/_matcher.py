@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ragtrace.attribution._automaton import Automaton
 from ragtrace.attribution._fold import Places
-from ragtrace.attribution._kgrams import STRIDE, K, kgrams
-from ragtrace.attribution._reading import Reading, read
+from ragtrace.attribution._kgrams import KEPT, LOOKED_UP, SURELY_FOUND, K, kgrams
+from ragtrace.attribution._reading import PADDING, Reading, read
 from ragtrace.attribution._rows import Rows
-from ragtrace.attribution._run import MIN_RUN, MIN_WHOLE, Runs, maximal
+from ragtrace.attribution._run import MIN_RUN, MIN_WHOLE, Runs, maximal, stretches
 from ragtrace.attribution._seeds import Seeds
 from ragtrace.attribution._skeleton import Skeleton, skeleton
 from ragtrace.attribution._verdicts import Found, found
@@ -22,7 +22,7 @@ from ragtrace.model import Attribution, Chunk, Message, Span, Verdict
 
 __all__ = ["Index"]
 
-REPEATS: Final = 4
+REPEATS: Final = 8
 """Places of one seed in a chunk up to which every copy is reported by itself. A chunk that
 repeats itself more is read by an automaton: its copies cannot be told apart anyhow, and
 reporting each against each would be quadratic."""
@@ -31,8 +31,8 @@ COMMON: Final = 32
 """Chunks that share a seed from which it is boilerplate: looked at only where no run that is
 evidence stands already, or 200 documents with one footer would be found 40,000 times."""
 
-BLOCK: Final = 1 << 15
-"""Places of a prompt looked up at a time: what is computed for them stays in the processor's
+BLOCK: Final = LOOKED_UP << 14
+"""Places of a prompt hashed at a time: what is computed for them stays in the processor's
 cache, and no array is so large that the system has to find new memory for it."""
 
 PAIRS: Final = 1 << 20
@@ -44,7 +44,8 @@ class Index:
     """Chunks that can be looked for in any text, each under its digest.
 
     Looking costs time linear in the text and in what is found in it; chunks that are not found
-    cost nothing, but for those shorter than K symbols. Not thread-safe; the owner holds a lock.
+    cost nothing, but for those shorter than SURELY_FOUND symbols. Not thread-safe; the owner
+    holds a lock.
     """
 
     def __init__(self) -> None:
@@ -109,13 +110,12 @@ class Index:
         if number == len(self._alive):
             self._alive = np.concatenate([self._alive, np.zeros_like(self._alive)])
         self._alive[number] = True
-        if len(codes) < K:
+        if len(codes) < SURELY_FOUND:
             if len(codes) >= MIN_WHOLE:
                 self._tiny[number] = bones.symbols
             return
-        # The last one too, so that the end of a chunk is found however short the run.
-        places = np.append(np.arange(0, len(codes) - K, STRIDE), len(codes) - K)
-        hashes = kgrams(codes)[places]
+        hashes = kgrams(codes, KEPT)
+        places = np.arange(len(hashes)) * KEPT
         _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
         if counts.max() > REPEATS:
             self._repeating[number] = None
@@ -136,7 +136,7 @@ class Index:
         return chunk
 
     def _runs(self, reading: Reading) -> Runs:
-        """Every maximal run of K symbols or more, and every copy of a chunk that is shorter."""
+        """Every maximal run that is surely found, and every copy of a chunk that is shorter."""
         places, heads, copies = self._known_seeds(reading)
         common = copies > COMMON
         if not common.any():
@@ -151,10 +151,11 @@ class Index:
     def _known_seeds(self, reading: Reading) -> tuple[Places, Places, Places]:
         """Every place with a seed of a chunk, the first seed of its hash, and its copies."""
         found = []
-        for start in range(0, len(reading.codes), BLOCK):
-            hashes = kgrams(reading.codes[start : start + BLOCK + K - 1])
+        end = len(reading.codes) - PADDING
+        for start in range(PADDING, end, BLOCK):
+            hashes = kgrams(reading.codes[start : min(start + BLOCK + K - 1, end)], LOOKED_UP)
             places, heads, copies = self._seeds.find(hashes)
-            found.append((places + start, heads, copies))
+            found.append((places * LOOKED_UP + start, heads, copies))
         if len(found) == 1:
             return found[0]
         places, heads, copies = (np.concatenate(column) for column in zip(*found, strict=True))
@@ -167,7 +168,7 @@ class Index:
         repeating = None
         if self._repeating:
             often = np.isin(chunk, list(self._repeating)) & alive
-            repeating = Runs.of(list(self._repeated(reading, np.unique(chunk[often]).tolist())))
+            repeating = Runs.of(list(self._repeated(reading, chunk[often], places[often])))
             alive &= ~often
         start, end, begin = maximal(reading.codes, self._rows.codes, places[alive], at[alive])
         number, within = self._rows.locate(begin)
@@ -175,15 +176,17 @@ class Index:
         return runs if repeating is None else runs + repeating
 
     def _repeated(
-        self, reading: Reading, numbers: Iterable[int]
+        self, reading: Reading, chunks: Places, places: Places
     ) -> Iterator[tuple[int, int, int, int, int]]:
-        for number in numbers:
+        """The runs of chunks that repeat themselves, read where their seeds stand."""
+        for number in np.unique(chunks).tolist():
             automaton = self._repeating[number]
             if automaton is None:
                 automaton = self._repeating[number] = Automaton(self._known(number)[1].symbols)
-            for match in automaton.matches(reading.symbols, K):
-                end = match.last + match.end - match.start
-                yield number, match.start, match.end, match.first, end
+            for first, last in stretches(np.sort(places[chunks == number])):
+                for match in automaton.matches(reading.symbols[first:last], SURELY_FOUND):
+                    end = match.last + match.end - match.start
+                    yield number, first + match.start, first + match.end, match.first, end
 
     def _tiny_runs(self, reading: Reading) -> Iterator[tuple[int, int, int, int, int]]:
         for number, symbols in self._tiny.items():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
 from ragtrace.attribution._fold import Codes, Places
-from ragtrace.attribution._kgrams import K
+from ragtrace.attribution._kgrams import SURELY_FOUND, K
 
-__all__ = ["MIN_RUN", "MIN_WHOLE", "Runs", "maximal"]
+__all__ = ["MIN_RUN", "MIN_WHOLE", "Runs", "maximal", "stretches"]
 
 MIN_RUN: Final = 32
 """Shortest shared run that is reported by itself: at 32 symbols 0 to 3 % of real answers share
@@ -22,6 +23,9 @@ shorter ones ("yes", "n/a") would be found everywhere."""
 _BLOCK: Final = 32
 """Symbols compared at a time when a run is made longer: a seed, and what may follow before the
 next. No more than the padding of a row, or a comparison would leave it."""
+
+_FORWARD: Final = np.arange(_BLOCK)
+_BACKWARD: Final = -_FORWARD
 
 
 class Runs:
@@ -81,7 +85,7 @@ def maximal(
     """The longest exact matches around seeds: starts and ends in ``text``, starts in ``rows``.
 
     Each is symbol for symbol the same in both, cannot be made longer on either side, and comes
-    once. Seeds whose hashes agree but whose symbols do not give nothing.
+    once. Those shorter than SURELY_FOUND are left out: they are found or missed by luck.
 
     Args:
         text: A padded row.
@@ -104,24 +108,32 @@ def maximal(
         first = np.sort(np.concatenate([np.delete(first, wrong), each]))
         last = np.sort(np.concatenate([np.delete(last, wrong), each]))
     diagonal, begin, tail = diagonal[first], place[first], place[last]
-    start = begin - _reach(text, rows, begin - 1, diagonal, -1)
-    end = tail + _reach(text, rows, tail, diagonal, 1)
-    kept = end - start >= K
+    start = begin - _reach(text, rows, begin - 1, diagonal, _BACKWARD)
+    end = tail + _reach(text, rows, tail, diagonal, _FORWARD)
+    kept = end - start >= SURELY_FOUND
     kept[1:] &= (diagonal[1:] != diagonal[:-1]) | (start[1:] != start[:-1])
     return start[kept], end[kept], (start + diagonal)[kept]
 
 
-def _reach(text: Codes, rows: Codes, places: Places, diagonal: Places, step: int) -> Places:
-    """How many symbols in a row agree from each place on, in steps of ``step``."""
-    total = np.zeros(len(places), np.int64)
-    block = np.arange(_BLOCK) * step
-    going = np.arange(len(places))
-    while len(going):
-        at = (places[going] + total[going] * step)[:, None] + block
-        differs = text[at] != rows[at + diagonal[going, None]]
-        whole = ~differs.any(axis=1)
-        total[going] += np.where(whole, _BLOCK, differs.argmax(axis=1))
-        going = going[whole]
+def stretches(places: Places) -> Iterator[tuple[int, int]]:
+    """Where runs may stand that hold seeds at ``places``, ascending: no run reaches out of one."""
+    edge = SURELY_FOUND - K
+    apart = np.ones(len(places) + 1, bool)
+    apart[1:-1] = places[1:] - places[:-1] > K + 2 * edge
+    firsts, lasts = places[apart[:-1]] - edge, places[apart[1:]] + K + edge
+    return zip(firsts.tolist(), lasts.tolist(), strict=True)
+
+
+def _reach(text: Codes, rows: Codes, places: Places, diagonal: Places, block: Places) -> Places:
+    """How many symbols in a row agree from each place on, the way that ``block`` goes."""
+    at = places[:, None] + block
+    differs = text[at] != rows[at + diagonal[:, None]]
+    total: Places = differs.argmax(axis=1)
+    going = (total == 0).nonzero()[0]
+    going = going[~differs[going, 0]]  # nothing differs within the block
+    if len(going):
+        further = places[going] + block[-1] + block[1] - block[0]
+        total[going] = _BLOCK + _reach(text, rows, further, diagonal[going], block)
     return total
 
 

@@ -68,7 +68,7 @@ def found(runs: Runs, view: Places, sizes: Places) -> Found:
     they are ambiguous.
 
     Args:
-        runs: Every run, of K symbols or more, or all of a shorter chunk.
+        runs: Every run, of SURELY_FOUND symbols or more, or all of a shorter chunk.
         view: The view that each is in.
         sizes: Symbols of the chunk that each is of.
     """
@@ -83,14 +83,15 @@ def found(runs: Runs, view: Places, sizes: Places) -> Found:
         alone[at] = not (around & (runs.chunk != runs.chunk[at])).any()
     sure = ((strength >= CERTAIN) | alone)[kept]
     runs, strength, whole = runs.take(kept), strength[kept], whole[kept]
-    new = np.ones(len(runs), bool)
-    new[1:] = runs.chunk[1:] != runs.chunk[:-1]
-    first = new.nonzero()[0]
+    edges = np.ones(len(runs) + 1, bool)
+    edges[1:-1] = runs.chunk[1:] != runs.chunk[:-1]
+    bounds = edges.nonzero()[0]
+    first = bounds[:-1]
     certain = _any(sure, first)
     return Found(
         runs,
         strength,
-        np.append(first, len(runs)),
+        bounds,
         certain,
         _explained(runs, first, certain),
         _any(whole, first),

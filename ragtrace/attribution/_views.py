@@ -117,10 +117,12 @@ def _escaped(text: str) -> list[_Piece]:
 
 
 def _encoded(text: str) -> list[_Piece]:
-    found = (
-        match for start, end in _long_words(text) for match in _BASE64.finditer(text, start, end)
-    )
-    return [piece for piece in map(_from_base64, found) if piece is not None]
+    pieces = [
+        _from_base64(match)
+        for start, end in _long_words(text)
+        for match in _BASE64.finditer(text, start, end)
+    ]
+    return [piece for piece in pieces if piece is not None]
 
 
 def _unescape(found: str) -> str:
