@@ -72,8 +72,11 @@ def evidence(runs: Runs, view: Places) -> Places:
         view: The view that each run is in; no chain goes from one into another.
     """
     grams = np.maximum(runs.end - GRAM + 1, runs.start + 1)
-    once = Coverage.counting(*unions(runs.chunk, runs.start, grams), (1, 1))
-    unique = once.between(runs.start, grams)
+    if _disjoint(runs.start, grams):
+        unique = grams - runs.start
+    else:
+        once = Coverage.counting(*unions(runs.chunk, runs.start, grams), (1, 1))
+        unique = once.between(runs.start, grams)
     strong = unique.nonzero()[0]
     total = np.zeros(len(runs), np.int64)
     if not len(strong):
@@ -90,3 +93,9 @@ def evidence(runs: Runs, view: Places) -> Places:
     chain = apart.cumsum()
     total[strong] = np.bincount(chain, unique).astype(np.int64)[chain]
     return total
+
+
+def _disjoint(start: Places, end: Places) -> bool:
+    """Whether no two stretches have a place in common, as where each document stands once."""
+    order = start.argsort()
+    return bool((start[order[1:]] >= end[order[:-1]]).all())

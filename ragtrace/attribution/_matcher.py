@@ -222,7 +222,9 @@ class Index:
             here = places[begins[first:last]].tolist(), places[stops[first:last]].tolist()
             for at, begin, stop in zip(range(first, last), *here, strict=True):
                 start, end, message = starts[at], ends[at], messages[at]
-                copied = reading.texts[message][start:end] == text[begin : stop + 1]
+                copied = end - start == stop + 1 - begin and reading.texts[message].startswith(
+                    text[begin : stop + 1], start
+                )
                 found = (message, start, end, begin, stop + 1, lengths[at], copied, strength[at])
                 spans.append(Span(*found))
         return spans

@@ -6,6 +6,7 @@ import base64
 import binascii
 import html
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -140,16 +141,19 @@ def _unescape(found: str) -> str:
     return " "
 
 
-def _long_words(text: str) -> list[tuple[int, int]]:
+def _long_words(text: str) -> Iterator[tuple[int, int]]:
     """Where ENCODED_WORD characters or more follow each other without a space."""
-    if len(text) < ENCODED_WORD:
-        return []
     data = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
-    spaces = (data == ord(" ")).nonzero()[0]
-    edges = np.empty(len(spaces) + 2, np.int64)
-    edges[0], edges[1:-1], edges[-1] = -1, spaces, len(data)
-    long = (edges[1:] - edges[:-1] > ENCODED_WORD).nonzero()[0].tolist()
-    return [(int(edges[at]) + 1, int(edges[at + 1])) for at in long]
+    half = ENCODED_WORD // 2  # such a word fills at least one half, counted from the beginning
+    halves = data[: len(data) // half * half].reshape(-1, half)
+    reached = 0
+    full = ~(halves == ord(" ")).any(axis=1)
+    for place in (full.nonzero()[0] * half).tolist():
+        if place >= reached:
+            start, reached = text.rfind(" ", 0, place) + 1, text.find(" ", place)
+            reached = len(text) if reached < 0 else reached
+            if reached - start >= ENCODED_WORD:
+                yield start, reached
 
 
 def _from_base64(match: re.Match[str]) -> _Piece | None:
