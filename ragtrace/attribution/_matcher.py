@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ragtrace.attribution._automaton import Automaton
 from ragtrace.attribution._fold import Places
-from ragtrace.attribution._kgrams import KEPT, LOOKED_UP, SURELY_FOUND, K, kgrams
+from ragtrace.attribution._kgrams import KEPT, LOOKED_UP, SURELY_FOUND, Hashes, K, kgrams
 from ragtrace.attribution._reading import PADDING, Reading, read
 from ragtrace.attribution._rows import Rows
 from ragtrace.attribution._run import MIN_RUN, MIN_WHOLE, Runs, maximal, stretches
@@ -53,8 +53,6 @@ class Index:
 
     def _clear(self) -> None:
         self._rows, self._seeds = Rows(), Seeds()
-        self._places = np.zeros(0, np.int64)  # of each seed, in the rows
-        self._owners = np.zeros(0, np.int64)  # the chunk it is of
         self._numbers: dict[str, int] = {}
         self._chunks: list[tuple[str, Skeleton] | None] = []
         self._offsets: dict[int, Places] = {}  # of chunks that have been found
@@ -68,10 +66,10 @@ class Index:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def add(self, chunk: Chunk) -> None:
-        """Make ``chunk`` findable; adding it twice changes nothing."""
-        if chunk.digest not in self._numbers:
-            self._add(chunk.digest, skeleton(chunk.text))
+    def add(self, *chunks: Chunk) -> None:
+        """Make ``chunks`` findable; adding one twice changes nothing. Many at once is quicker."""
+        new = {one.digest: one.text for one in chunks if one.digest not in self._numbers}
+        self._take_in([(digest, skeleton(text)) for digest, text in new.items()])
 
     def remove(self, digest: str) -> None:
         """Forget a chunk; forgetting one that is not there changes nothing."""
@@ -85,8 +83,7 @@ class Index:
         if 2 * len(self._numbers) < len(self._chunks):
             left = [chunk for chunk in self._chunks if chunk is not None]
             self._clear()
-            for name, bones in left:
-                self._add(name, bones)
+            self._take_in(left)
 
     def attribute(self, messages: Sequence[Message] | Reading) -> list[Attribution]:
         """Every chunk found in ``messages``, with its verdict and its ranges in both texts.
@@ -102,32 +99,36 @@ class Index:
         judged = found(runs, reading.view_of(runs.start), self._rows.sizes(runs.chunk))
         return list(self._attributions(reading, judged))
 
-    def _add(self, digest: str, bones: Skeleton) -> None:
-        number, codes = len(self._rows), bones.codes()
-        start = self._rows.add(codes)
-        self._numbers[digest] = number
-        self._chunks.append((digest, bones))
-        if number == len(self._alive):
-            self._alive = np.concatenate([self._alive, np.zeros_like(self._alive)])
-        self._alive[number] = True
-        if len(codes) < SURELY_FOUND:
-            if len(codes) >= MIN_WHOLE:
-                self._tiny[number] = bones.symbols
+    def _take_in(self, new: Sequence[tuple[str, Skeleton]]) -> None:
+        if not new:
             return
-        hashes = kgrams(codes, KEPT)
-        places = np.arange(len(hashes)) * KEPT
-        _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
-        if counts.max() > REPEATS:
-            self._repeating[number] = None
-            places, hashes = places[first], hashes[first]
-        size = len(self._seeds)
-        self._seeds.add(hashes)
-        while size + len(hashes) > len(self._places):
-            more = np.zeros(len(self._places) + 256, np.int64)
-            self._places = np.concatenate([self._places, more])
-            self._owners = np.concatenate([self._owners, more])
-        self._places[size : size + len(hashes)] = start + places
-        self._owners[size : size + len(hashes)] = number
+        for number, (digest, bones) in enumerate(new, len(self._rows)):
+            self._numbers[digest] = number
+            self._chunks.append((digest, bones))
+            if MIN_WHOLE <= len(bones.symbols) < SURELY_FOUND:
+                self._tiny[number] = bones.symbols
+        while len(self._chunks) > len(self._alive):
+            self._alive = np.concatenate([self._alive, np.zeros_like(self._alive)])
+        self._alive[len(self._rows) : len(self._chunks)] = True
+        start = self._rows.add([bones.codes() for _, bones in new])
+        hashes = kgrams(self._rows.codes[start : self._rows.end], KEPT)
+        places = start + np.arange(len(hashes)) * KEPT
+        owners, within = self._rows.locate(places)
+        sizes = self._rows.sizes(owners)
+        seeds = (within + K <= sizes) & (sizes >= SURELY_FOUND)
+        self._keep(hashes[seeds], places[seeds], owners[seeds])
+
+    def _keep(self, hashes: Hashes, places: Places, owners: Places) -> None:
+        """Keep these seeds; of a chunk that repeats itself, one for each hash."""
+        keys = (owners.astype(np.uint64) << np.uint64(32)) | hashes
+        _, first, counts = np.unique(keys, return_index=True, return_counts=True)
+        often = set(owners[first[counts > REPEATS]].tolist())
+        if often:
+            self._repeating.update(dict.fromkeys(often))
+            kept = ~np.isin(owners, list(often))
+            kept[first] = True
+            hashes, places, owners = hashes[kept], places[kept], owners[kept]
+        self._seeds.add(hashes, places, owners)
 
     def _known(self, number: int) -> tuple[str, Skeleton]:
         """Digest and skeleton of a chunk that is there."""
@@ -140,13 +141,22 @@ class Index:
         places, heads, copies = self._known_seeds(reading)
         common = copies > COMMON
         if not common.any():
-            runs = self._expand(reading, places, heads, COMMON)
-        else:
-            runs = self._expand(reading, places[~common], heads[~common], COMMON)
-            open_ = common & ~_inside(places, runs.take((runs.length >= MIN_RUN).nonzero()[0]))
-            most = max(1, PAIRS // max(1, int(open_.sum())))
-            runs += self._expand(reading, places[open_], heads[open_], most)
-        return runs + Runs.of(list(self._tiny_runs(reading))) if self._tiny else runs
+            return self._and_tiny(reading, self._expand(reading, places, heads, COMMON))
+        runs = self._expand(reading, places[~common], heads[~common], COMMON)
+        open_ = common & ~_inside(places, runs.take((runs.length >= MIN_RUN).nonzero()[0]))
+        most = max(1, PAIRS // max(1, int(open_.sum())))
+        runs += self._expand(reading, places[open_], heads[open_], most)
+        return self._and_tiny(reading, runs.each_once() if self._repeating else runs)
+
+    def _and_tiny(self, reading: Reading, runs: Runs) -> Runs:
+        if not self._tiny:
+            return runs
+        found = [
+            (number, start, start + len(symbols), 0, len(symbols))
+            for number, symbols in self._tiny.items()
+            for start in _copies(reading.symbols, symbols)
+        ]
+        return runs + Runs.of(found)
 
     def _known_seeds(self, reading: Reading) -> tuple[Places, Places, Places]:
         """Every place with a seed of a chunk, the first seed of its hash, and its copies."""
@@ -163,7 +173,7 @@ class Index:
 
     def _expand(self, reading: Reading, places: Places, heads: Places, most: int) -> Runs:
         places, seeds = self._seeds.expand(places, heads, most)
-        at, chunk = self._places[seeds], self._owners[seeds]
+        at, chunk = self._seeds.places[seeds], self._seeds.owners[seeds]
         alive = self._alive[chunk]
         repeating = None
         if self._repeating:
@@ -187,11 +197,6 @@ class Index:
                 for match in automaton.matches(reading.symbols[first:last], SURELY_FOUND):
                     end = match.last + match.end - match.start
                     yield number, first + match.start, first + match.end, match.first, end
-
-    def _tiny_runs(self, reading: Reading) -> Iterator[tuple[int, int, int, int, int]]:
-        for number, symbols in self._tiny.items():
-            for start in _copies(reading.symbols, symbols):
-                yield number, start, start + len(symbols), 0, len(symbols)
 
     def _attributions(self, reading: Reading, judged: Found) -> Iterator[Attribution]:
         numbers = judged.runs.chunk[judged.bounds[:-1]].tolist()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from ragtrace.attribution._fold import Codes, Places
+from ragtrace.attribution._kgrams import KEPT
 from ragtrace.attribution._reading import PADDING
 
 __all__ = ["Rows"]
@@ -32,20 +34,29 @@ class Rows:
         """All symbols as code points, with PADDING before and behind."""
         return self._codes
 
-    def add(self, codes: Codes) -> int:
-        """Append a chunk's symbols; where they begin."""
-        start, end = self._size, self._size + len(codes)
-        if end + 1 + PADDING > len(self._codes):
+    def add(self, chunks: Sequence[Codes]) -> int:
+        """Append chunks, each at a multiple of KEPT; where the first begins."""
+        sizes = np.array([len(codes) for codes in chunks], np.int64)
+        ends = self._size + np.cumsum(sizes // KEPT * KEPT + KEPT)  # one symbol between, at least
+        starts = np.concatenate([[self._size], ends[:-1]])
+        if ends[-1] + PADDING > len(self._codes):
             before = self._codes
-            self._reserve(2 * max(len(before), end + 1 + PADDING))
+            self._reserve(2 * max(len(before), int(ends[-1]) + PADDING))
             self._codes[: len(before)] = before
-        if self._count == len(self._starts):
+        for start, codes in zip(starts.tolist(), chunks, strict=True):
+            self._codes[start : start + len(codes)] = codes
+        count = self._count + len(chunks)
+        while count > len(self._starts):
             self._starts = np.concatenate([self._starts, np.zeros_like(self._starts)])
             self._sizes = np.concatenate([self._sizes, np.zeros_like(self._sizes)])
-        self._codes[start:end] = codes
-        self._starts[self._count], self._sizes[self._count] = start, len(codes)
-        self._size, self._count = end + 1, self._count + 1
-        return start
+        self._starts[self._count : count], self._sizes[self._count : count] = starts, sizes
+        self._size, self._count = int(ends[-1]), count
+        return int(starts[0])
+
+    @property
+    def end(self) -> int:
+        """Where the next chunk would begin."""
+        return self._size
 
     def _reserve(self, size: int) -> None:
         self._codes = np.full(size, _BETWEEN, np.uint32)

@@ -68,6 +68,10 @@ class Runs:
         """Some of them, in the order asked for."""
         return Runs(self._table[:, which])
 
+    def each_once(self) -> Runs:
+        """The same without those that come a second time."""
+        return Runs(np.unique(self._table, axis=1))
+
     @classmethod
     def of(cls, rows: list[tuple[int, int, int, int, int]]) -> Runs:
         """Runs from rows of the columns' values."""

@@ -32,6 +32,10 @@ class Seeds:
     A slot names the first of the seeds whose hash begins with its number; ``_next`` leads to
     one with another hash in the same slot, ``_same`` to one with the same hash. Adding and
     finding are array operations: what takes steps is how often one seed stands in the chunks.
+
+    Attributes:
+        places: Where each seed stands, with room for more at the end.
+        owners: The chunk that it is of, likewise.
     """
 
     def __init__(self) -> None:
@@ -39,10 +43,13 @@ class Seeds:
         self._next = np.zeros(0, np.int32)
         self._same = np.zeros(0, np.int32)
         self._copies = np.zeros(0, np.int32)  # for the first of a hash: how many there are
+        self.places = np.zeros(0, np.int64)
+        self.owners = np.zeros(0, np.int64)
+        self._size = 0
         self._clear(_SMALLEST)
 
     def _clear(self, bits: int) -> None:
-        self._bits, self._size = bits, 0
+        self._bits = bits
         self._slots = np.full(1 << bits, _NONE, np.int32)
         self._first = np.zeros(1 << bits, np.uint32)  # the hash of the seed that a slot names
         self._shared = np.zeros(1 << bits, np.bool_)  # whether others come behind it
@@ -51,15 +58,16 @@ class Seeds:
     def __len__(self) -> int:
         return self._size
 
-    def add(self, hashes: Hashes) -> None:
-        """Add seeds; they are numbered on from those that are there."""
-        if (self._size + len(hashes)) << _ROOM > len(self._slots):
-            hashes = np.concatenate([self._hashes[: self._size], hashes])
-            self._clear(max(_SMALLEST, (len(hashes) << _ROOM).bit_length()))
-        first = self._size
-        self._reserve(first + len(hashes))
-        self._hashes[first : first + len(hashes)] = hashes
-        self._size = first + len(hashes)
+    def add(self, hashes: Hashes, places: Places, owners: Places) -> None:
+        """Add seeds: their hashes, where they stand, and which chunk each is of."""
+        first, size = self._size, self._size + len(hashes)
+        self._reserve(size)
+        self._hashes[first:size] = hashes
+        self.places[first:size], self.owners[first:size] = places, owners
+        if size << _ROOM > len(self._slots):
+            self._clear((size << _ROOM).bit_length())
+            first, hashes = 0, self._hashes[:size]
+        self._size = size
         self._link(first, hashes)
 
     def find(self, hashes: Hashes) -> tuple[Places, Places, Places]:
@@ -97,17 +105,18 @@ class Seeds:
         return _joined(at), _joined(found)
 
     def _reserve(self, size: int) -> None:
-        room = max(len(self._hashes), 256)
-        while room < size:
-            room *= 2
-        more = room - len(self._hashes)
-        if more:
+        more = max(size, 2 * len(self._hashes)) - len(self._hashes)
+        if size > len(self._hashes):
             self._hashes = np.concatenate([self._hashes, np.zeros(more, np.uint32)])
             self._next = np.concatenate([self._next, np.zeros(more, np.int32)])
             self._same = np.concatenate([self._same, np.zeros(more, np.int32)])
             self._copies = np.concatenate([self._copies, np.zeros(more, np.int32)])
+            self.places = np.concatenate([self.places, np.zeros(more, np.int64)])
+            self.owners = np.concatenate([self.owners, np.zeros(more, np.int64)])
 
     def _link(self, first: int, hashes: Hashes) -> None:
+        if not len(hashes):
+            return
         order = np.argsort(hashes, kind="stable")
         seeds, hashes = (first + order).astype(np.int32), hashes[order]
         new = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))

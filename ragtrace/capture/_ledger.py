@@ -72,8 +72,9 @@ class Ledger:
     def add(self, chunks: Iterable[Chunk]) -> None:
         """Remember ``chunks``; of two with the same text, the later one counts."""
         with self._lock:
+            chunks = list(chunks)
+            self._index.add(*chunks)
             for chunk in chunks:
-                self._index.add(chunk)
                 self._chunks[chunk.digest] = chunk
                 self._chunks.move_to_end(chunk.digest)
             while len(self._chunks) > CHUNKS:
@@ -133,11 +134,10 @@ class Ledger:
         return found
 
     def _take_in_completions(self) -> None:
-        for name, text in self._said.items():
-            if text is not None:
-                nowhere = Document(name), Source("completion")
-                self._derived.add(Chunk(name, *nowhere, text, name, Label(""), "completion"))
-                self._said[name] = None
+        new = [(name, text) for name, text in self._said.items() if text is not None]
+        nowhere = Document("completion"), Source("completion")
+        self._derived.add(*(Chunk(n, *nowhere, text, n, Label(""), "said") for n, text in new))
+        self._said.update((name, None) for name, _ in new)
 
 
 def _documents(chunks: Mapping[str, Chunk]) -> dict[str, str]:
