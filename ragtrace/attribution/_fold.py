@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import unicodedata
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ __all__ = ["Codes", "Places", "fold", "fold_all"]
 Codes = NDArray[np.uint32]
 """Code points of symbols."""
 
-Places = NDArray[np.int64]
+Places = NDArray[np.signedinteger[Any]]
 """Indices into a text, or into its symbols."""
 
 IDEOGRAPHS: Final = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x20000, 0x323AF))
@@ -28,6 +28,8 @@ FILLERS: Final = "\ue000\ue001"
 letters do, and every threshold is in symbols. Private use, so no text folds to them."""
 
 _CODE_POINTS: Final = 0x110000
+_UNKNOWN: Final = 255
+"""Stands for the count of a code point that was never met; the most that one gives is 18."""
 _PAGE: Final = 8
 """Bits of a code point within its page: 256 are folded at a time, when one of them is first met."""
 _CODE_POINTS_KEPT: Final = 8192
@@ -58,27 +60,27 @@ class _Table:
     """Every code point's symbols, filled in a page at a time.
 
     The arrays are as long as Unicode, but memory that is never touched is never given out:
-    a process that sees Latin only holds a few pages of them.
+    a process that sees Latin only holds 1 MB of them.
     """
 
     def __init__(self) -> None:
         self._learning = threading.Lock()
-        self._known = np.zeros(_CODE_POINTS >> _PAGE, bool)
-        self._count = np.zeros(_CODE_POINTS, np.uint8)
+        self._count = np.full(_CODE_POINTS, _UNKNOWN, np.uint8)
         self._first = np.zeros(_CODE_POINTS, np.uint32)
         self._start = np.zeros(_CODE_POINTS, np.uint32)
         self._several = np.zeros(0, np.uint32)  # the symbols of those that have two or more
 
     def fold(self, codes: Codes) -> tuple[Codes, Places]:
-        pages = codes >> _PAGE
-        if not self._known[pages].all():
+        count = self._count.take(codes)
+        most = count.max(initial=0)
+        if most == _UNKNOWN:
             with self._learning:
-                for page in np.unique(pages[~self._known[pages]]):
-                    self._learn(int(page))
-        count = self._count[codes]
-        if not count.size or count.max() <= 1:
-            places = np.flatnonzero(count)
-            return self._first[codes[places]], places
+                for page in np.unique(codes[count == _UNKNOWN] >> _PAGE).tolist():
+                    self._learn(page)
+            return self.fold(codes)
+        if most <= 1:
+            places = count.nonzero()[0]
+            return self._first.take(codes.take(places)), places
         return self._fold_several(codes, count)
 
     def _fold_several(self, codes: Codes, count: NDArray[np.uint8]) -> tuple[Codes, Places]:
@@ -94,16 +96,17 @@ class _Table:
 
     def _learn(self, page: int) -> None:
         several: list[int] = []
+        counts: list[int] = []
         for code in range(page << _PAGE, (page + 1) << _PAGE):
             symbols = fold.__wrapped__(chr(code))
-            self._count[code] = len(symbols)
+            counts.append(len(symbols))
             if symbols:
                 self._first[code] = ord(symbols[0])
             if len(symbols) > 1:
                 self._start[code] = len(self._several) + len(several)
                 several += map(ord, symbols)
         self._several = np.concatenate([self._several, np.array(several, np.uint32)])
-        self._known[page] = True
+        self._count[page << _PAGE : (page + 1) << _PAGE] = counts
 
 
 _TABLE: Final = _Table()

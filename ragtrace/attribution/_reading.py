@@ -52,11 +52,16 @@ class Reading:
     def characters(self, start: Places, end: Places) -> tuple[Places, Places]:
         """For each stretch of symbols the characters of its message that they came from."""
         number = self.view_of(start)
+        order = number.argsort(kind="stable")
+        counts = np.bincount(number)
         begin, stop = np.empty_like(start), np.empty_like(end)
-        for view in set(number.tolist()):
-            here, base = number == view, self.starts[view]
+        reached = 0
+        for view in counts.nonzero()[0].tolist():
+            here = order[reached : reached + counts[view]]
+            base = self.starts[view]
             ranges = self.views[view][1].characters(start[here] - base, end[here] - base)
             begin[here], stop[here] = ranges
+            reached += counts[view]
         return begin, stop
 
 

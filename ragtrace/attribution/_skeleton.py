@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -30,6 +30,7 @@ class Skeleton:
 
     text: str
     symbols: str
+    _places: Places | None = field(default=None, repr=False, compare=False)
 
     def codes(self) -> Codes:
         """The symbols as code points."""
@@ -40,16 +41,17 @@ class Skeleton:
     def offsets(self) -> Places:
         """For each symbol, the index of the original character it came from.
 
-        Computed on demand: most texts match nothing and never need it.
+        Of ASCII computed on demand: most texts match nothing and never need it.
         """
-        if self.text.isascii():
-            kept = self.text.encode().translate(_ASCII_KEPT)
-            return np.flatnonzero(np.frombuffer(kept, np.bool_))
-        return fold_all(self.text)[1]
+        if self._places is not None:
+            return self._places
+        kept = self.text.encode().translate(_ASCII_KEPT)
+        return np.frombuffer(kept, np.bool_).nonzero()[0]
 
 
 def skeleton(text: str) -> Skeleton:
     """The skeleton of ``text``; folding is a pure function of each code point."""
     if text.isascii():
         return Skeleton(text, text.encode().translate(_ASCII, _ASCII_DROPPED).decode("ascii"))
-    return Skeleton(text, fold_all(text)[0].tobytes().decode("utf-32-le"))
+    codes, places = fold_all(text)
+    return Skeleton(text, codes.tobytes().decode("utf-32-le"), places.astype(np.int32))

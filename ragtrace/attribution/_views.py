@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 from urllib.parse import unquote
 
@@ -25,6 +26,10 @@ deep as applications go; each round that changes nothing ends it."""
 ENCODED_WORD: Final = 64
 """Characters in a row without a space from which base64 is looked for: it holds 48 bytes, about
 the shortest run that is acted on, and no ordinary word is as long."""
+
+MARGIN: Final = 256
+"""Characters around an escape that are read over with it: a run through it is found there, with
+several times the evidence that is needed, and what lies farther off is found in the text itself."""
 
 TAG: Final = 512
 """Longest HTML tag that is taken for one, so that a lone ``<`` costs no more than this."""
@@ -44,16 +49,17 @@ _URL_SAFE: Final = str.maketrans("-_", "+/", "\r\n")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One reading of a text.
+    """One reading of a text, or of a part of it.
 
     Attributes:
         bones: The skeleton of what was read.
-        origin: For each character of what was read, where in the original it begins and
-            ends, as an array of shape (characters, 2); ``None`` where it is the original.
+        offset: Where the part begins.
+        splices: What was done to it, first to last.
     """
 
     bones: Skeleton
-    origin: Places | None = None
+    offset: int = 0
+    splices: tuple[_Splice, ...] = ()
 
     @property
     def symbols(self) -> str:
@@ -72,27 +78,55 @@ class View:
     def characters(self, start: Places, end: Places) -> tuple[Places, Places]:
         """For stretches of symbols, where the original characters begin and end."""
         offsets = self.bones.offsets()
-        first, last = offsets[start], offsets[end - 1]
-        if self.origin is None:
-            return first, last + 1
-        return self.origin[first, 0], self.origin[last, 1]
+        return self.origin(offsets[start], offsets[end - 1])
+
+    def origin(self, first: Places, last: Places) -> tuple[Places, Places]:
+        """For stretches of what was read, given by their first and last characters, the same."""
+        for splice in reversed(self.splices):
+            first, last = splice.origin(first)[0], splice.origin(last)[1] - 1
+        return first + self.offset, last + 1 + self.offset
 
 
 def views(text: str) -> list[View]:
-    """``text`` itself, and what it reads as after each round of decoding that changes it.
+    """``text`` itself, and what it reads as around each place where something is encoded.
 
     Undone are JSON and other backslash escapes, HTML entities and tags, percent encoding and
-    base64. A text without any of these costs one search.
+    base64, in up to ROUNDS layers; each layer is a view of its own. A text without any of these
+    costs one search.
     """
     found = [View(skeleton(text))]
-    read, origin = text, None
-    for _ in range(ROUNDS):
-        pieces = _escaped(read) or _encoded(read)
-        if not pieces:
-            break
-        read, origin = _splice(read, origin, pieces)
-        found.append(View(skeleton(read), origin))
+    for start, end in _windows(_pieces(text), len(text)):
+        found += _decoded(text[start:end], start)
     return found
+
+
+def _pieces(text: str) -> list[_Piece]:
+    return _escaped(text) or _encoded(text)
+
+
+def _windows(pieces: list[_Piece], size: int) -> Iterator[tuple[int, int]]:
+    """What to read over: MARGIN characters around every piece, those that touch as one."""
+    start = end = 0
+    for piece in pieces:
+        if piece.start - MARGIN > end:
+            if end:
+                yield start, end
+            start = piece.start - MARGIN
+        end = min(size, piece.end + MARGIN)
+    if end:
+        yield start, end
+
+
+def _decoded(text: str, offset: int) -> Iterator[View]:
+    """What ``text`` reads as after each round; it begins at ``offset`` of the original."""
+    splices: tuple[_Splice, ...] = ()
+    for _ in range(ROUNDS):
+        pieces = _pieces(text)
+        if not pieces:
+            return
+        text, splice = _splice(text, pieces)
+        splices = (*splices, splice)
+        yield View(skeleton(text), offset, splices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,33 +207,39 @@ def _from_base64(match: re.Match[str]) -> _Piece | None:
     return _Piece(match.start(), match.end(), text, match.start() + np.stack([first, last + 1], 1))
 
 
-def _splice(text: str, origin: Places | None, pieces: list[_Piece]) -> tuple[str, Places]:
-    """``text`` with the pieces read, and where each character stands in the original."""
+@dataclass(frozen=True, slots=True)
+class _Splice:
+    """How a text was put together from stretches that are, in turn, copied and decoded.
+
+    Attributes:
+        pieces: The decoded ones.
+        edges: Where in the original the stretches meet, one more than there are.
+        starts: Where each of them begins in what was read.
+    """
+
+    pieces: list[_Piece]
+    edges: Places
+    starts: Places
+
+    def origin(self, places: Places) -> tuple[Places, Places]:
+        """For characters of what was read, where the original ones begin and end."""
+        stretch = np.searchsorted(self.starts, places, "right") - 1
+        copied, within = stretch % 2 == 0, places - self.starts[stretch]
+        begin = self.edges[stretch] + within * copied
+        end = np.where(copied, begin + 1, self.edges[stretch + 1])
+        for at in (~copied).nonzero()[0].tolist():
+            exact = self.pieces[stretch[at] // 2].places
+            if exact is not None:
+                begin[at], end[at] = exact[within[at]]
+        return begin, end
+
+
+def _splice(text: str, pieces: list[_Piece]) -> tuple[str, _Splice]:
+    """``text`` with the pieces read, and the way back."""
     edges = [0, *(edge for piece in pieces for edge in (piece.start, piece.end)), len(text)]
     out = [text[edges[0] : edges[1]]]
-    for piece, (start, end) in zip(pieces, zip(edges[2::2], edges[3::2], strict=True), strict=True):
+    for piece, start, end in zip(pieces, edges[2::2], edges[3::2], strict=True):
         out += [piece.text, text[start:end]]
-    here = _places(np.array(edges, np.int64), np.array([len(part) for part in out], np.int64))
-    at = 0
-    for piece, gap in zip(pieces, out[::2], strict=False):
-        at += len(gap)
-        if piece.places is not None:
-            here[at : at + len(piece.text)] = piece.places
-        at += len(piece.text)
-    if origin is not None:
-        here = np.stack([origin[here[:, 0], 0], origin[here[:, 1] - 1, 1]], 1)
-    return "".join(out), here
-
-
-def _places(edges: Places, sizes: Places) -> Places:
-    """Begin and end of every character of stretches that are, in turn, copied and decoded.
-
-    Args:
-        edges: Where in the original the stretches meet, one more than there are.
-        sizes: Characters that each was read as.
-    """
-    copied = np.arange(len(sizes)) % 2 == 0
-    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    starts = np.repeat(edges[:-1], sizes) + within * np.repeat(copied, sizes)
-    ends = np.where(np.repeat(copied, sizes), starts + 1, np.repeat(edges[1:], sizes))
-    return np.stack([starts, ends], 1)
+    starts = [0, *accumulate(map(len, out[:-1]))]
+    splice = _Splice(pieces, np.array(edges, np.int64), np.array(starts, np.int64))
+    return "".join(out), splice

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ragtrace.attribution import TEMPLATE, Account, Cover, Guard, account, accounted_for
 from ragtrace.capture._corpus import in_corpus
+from ragtrace.capture._ledger import Seen
 from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
 from ragtrace.model import (
@@ -159,7 +160,7 @@ def _read(
     # The same text may have been retrieved under several labels; here it came as this
     # request retrieved it.
     chunks = {name: request.own(name) or chunk for name, chunk in seen.chunks.items()}
-    found = [*seen.found, *_never_retrieved(runtime, request, messages, chunks, seen.found)]
+    found = [*seen.found, *_never_retrieved(runtime, request, seen, chunks)]
     answerable = without_readable(policy, found, chunks, audience)
     decisions = judge_found(policy, answerable, chunks, audience)
     accounted = account(messages, found, seen.derived, seen.template)
@@ -167,19 +168,14 @@ def _read(
 
 
 def _never_retrieved(
-    runtime: Runtime,
-    request: Request,
-    messages: Sequence[Message],
-    chunks: dict[str, Chunk],
-    found: Sequence[Attribution],
+    runtime: Runtime, request: Request, seen: Seen, chunks: dict[str, Chunk]
 ) -> Iterator[Attribution]:
     """What the corpus index knows of and no retrieval has brought; its chunks go to ``chunks``."""
     if runtime.corpus is None:
         return
-    for chunk, attribution in in_corpus(
-        runtime.corpus, runtime.policy.lattice, request.audience, messages
-    ):
-        if not _known(attribution, chunk, found, chunks):
+    lattice, audience = runtime.policy.lattice, request.audience
+    for chunk, attribution in in_corpus(runtime.corpus, lattice, audience, seen.reading):
+        if not _known(attribution, chunk, seen.found, chunks):
             chunks[chunk.digest] = chunk
             yield attribution
 

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from ragtrace.attribution import Reading
 from ragtrace.errors import CorpusIndexError
 from ragtrace.labels import Lattice
-from ragtrace.model import Attribution, Audience, Chunk, Document, Label, Message, Span, digest
+from ragtrace.model import Attribution, Audience, Chunk, Document, Label, Span, digest
 
 if TYPE_CHECKING:
     from ragtrace.attribution.corpus import Corpus, CorpusPassage
@@ -22,9 +23,9 @@ BASIS: Final = "corpus"
 
 
 def in_corpus(
-    corpus: Corpus, lattice: Lattice, audience: Audience, messages: Sequence[Message]
+    corpus: Corpus, lattice: Lattice, audience: Audience, reading: Reading
 ) -> Iterator[tuple[Chunk, Attribution]]:
-    """The passages of ``messages`` that the index knows, each as a chunk of its own.
+    """The passages of some messages that the index knows, each as a chunk of its own.
 
     The text of the chunk is that of the message: the index holds none. Its label is the one of
     its documents' that the audience may see, if there is one: who may read the passage in one
@@ -34,11 +35,10 @@ def in_corpus(
         CorpusIndexError: The index is damaged.
     """
     _refresh(corpus)
-    for number, message in enumerate(messages):
-        for passage in corpus.scan(message.text):
-            text = message.text[passage.start : passage.end]
-            chunk = _chunk(passage, text, _label(passage.labels, lattice, audience))
-            yield chunk, _attribution(passage, chunk, number)
+    for number, passage in corpus.scan_reading(reading):
+        text = reading.texts[number][passage.start : passage.end]
+        chunk = _chunk(passage, text, _label(passage.labels, lattice, audience))
+        yield chunk, _attribution(passage, chunk, number)
 
 
 def _refresh(corpus: Corpus) -> None:

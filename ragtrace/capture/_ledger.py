@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ragtrace.attribution import Cover, Index, Templates, read
+from ragtrace.attribution import Cover, Index, Reading, Templates, read
 from ragtrace.model import (
     Attribution,
     Chunk,
@@ -45,12 +45,14 @@ class Seen:
         chunks: These, by digest.
         derived: Of earlier completions, outside the assistant's own messages.
         template: What stands in this application's prompts whatever is asked.
+        reading: The messages as they were read.
     """
 
     found: Sequence[Attribution]
     chunks: dict[str, Chunk]
     derived: Sequence[Attribution]
     template: Cover
+    reading: Reading
 
 
 class Ledger:
@@ -101,7 +103,7 @@ class Ledger:
             found = self._templates.settle(messages, found, _documents(chunks))
             derived = _outside_turns(self._derived.attribute(reading), messages)
             template = self._templates.find(messages)
-        return Seen(found, chunks, derived, template)
+        return Seen(found, chunks, derived, template, reading)
 
     def learn(self, turn: str, messages: Sequence[Message], seen: Seen) -> None:
         """Take note of a prompt of request ``turn``, for what all prompts have in common."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from ragtrace.attribution._fold import Places
-from ragtrace.attribution._views import View, views
+from ragtrace.attribution._reading import Reading, read
 from ragtrace.attribution.corpus._key import Key, resolve_key
 from ragtrace.attribution.corpus._manifest import MANIFEST_FILE, read_manifest
 from ragtrace.attribution.corpus._passage import CorpusPassage
@@ -19,9 +19,12 @@ from ragtrace.attribution.corpus._runs import find_runs
 from ragtrace.attribution.corpus._seeds import SEED, Seeds, code_points
 from ragtrace.attribution.corpus._snapshot import Snapshot, open_snapshot
 from ragtrace.errors import CorpusIndexError
-from ragtrace.model import Label
+from ragtrace.model import Message
 
 __all__ = ["Corpus", "CorpusStats"]
+
+_MESSAGE: Final = 1 << 40
+"""Characters kept apart for one message, more than a text can have."""
 
 TRIES: Final = 5
 """Times a manifest is read anew because a writer deleted a file meanwhile; twice is rare."""
@@ -121,15 +124,19 @@ class Corpus:
         Raises:
             CorpusIndexError: The index is damaged.
         """
-        read = views(text)
-        found = [
-            passage
-            for view in read
-            for passage in self.scan_symbols(view.symbols, _Characters(view))
-        ]
-        if len(read) > 1:
-            found = _telling(found)
-        return sorted(found, key=lambda passage: (passage.start, -passage.end))
+        return [passage for _, passage in self.scan_reading(read([Message("user", text)]))]
+
+    def scan_reading(self, reading: Reading) -> list[tuple[int, CorpusPassage]]:
+        """The same for messages that were read already, each with the number of its message.
+
+        Raises:
+            CorpusIndexError: The index is damaged.
+        """
+        found = self.scan_symbols(reading.symbols, _Characters(reading))
+        if len(reading.views) > len(reading.texts):
+            found = _each_once(found)
+        placed = [(one.start // _MESSAGE, _within(one)) for one in found]
+        return sorted(placed, key=lambda one: (one[0], one[1].start, -one[1].end))
 
     def scan_symbols(
         self, symbols: str, characters: Callable[[int, int], tuple[int, int]]
@@ -181,24 +188,40 @@ class Corpus:
 
 
 class _Characters:
-    """For a range of symbols of a view, the range of characters they come from."""
+    """For a range of symbols of a reading, the range of characters they come from.
 
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._ranges: tuple[Places, Places] | None = None  # few texts have to know
+    Characters count on from message to message, _MESSAGE for each.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._offsets: dict[int, Places] = {}  # of the views with something in them
 
     def __call__(self, start: int, end: int) -> tuple[int, int]:
-        if self._ranges is None:
-            self._ranges = self._view.ranges()
-        starts, ends = self._ranges
-        return int(starts[start]), int(ends[end - 1])
+        view = int(self._reading.view_of(np.array([start]))[0])
+        message, seen = self._reading.views[view]
+        if view not in self._offsets:
+            self._offsets[view] = seen.bones.offsets()
+        edges = self._offsets[view][np.array([start, end - 1]) - self._reading.starts[view]]
+        begins, ends = seen.origin(edges[:1], edges[1:])
+        return message * _MESSAGE + int(begins[0]), message * _MESSAGE + int(ends[0])
 
 
-def _telling(found: list[CorpusPassage]) -> list[CorpusPassage]:
-    """Without those that lie in another of the same labels, seen in another view or the same."""
-    kept: dict[frozenset[Label], list[CorpusPassage]] = {}
-    for passage in sorted(found, key=lambda passage: passage.start - passage.end):
-        longer = kept.setdefault(frozenset(passage.labels), [])
-        if not any(p.start <= passage.start and passage.end <= p.end for p in longer):
-            longer.append(passage)
-    return [passage for passages in kept.values() for passage in passages]
+def _within(passage: CorpusPassage) -> CorpusPassage:
+    return replace(passage, start=passage.start % _MESSAGE, end=passage.end % _MESSAGE)
+
+
+def _each_once(found: list[CorpusPassage]) -> list[CorpusPassage]:
+    """Those of one text that several views have shown, whole or in part, put together."""
+    last: dict[object, int] = {}
+    kept: list[CorpusPassage] = []
+    for passage in sorted(found, key=lambda one: one.start):
+        whose = (passage.labels, passage.owners)
+        before = kept[last[whose]] if whose in last else None
+        if before is None or before.end <= passage.start:
+            last[whose] = len(kept)
+            kept.append(passage)
+            continue
+        end, symbols = max(before.end, passage.end), max(before.symbols, passage.symbols)
+        kept[last[whose]] = replace(before, end=end, symbols=symbols)
+    return kept

@@ -25,7 +25,7 @@ class CorpusPassage:
     What is proved is reported: the text may share up to 15 symbols more at either end.
 
     Attributes:
-        symbols: Letters and digits of the stretch.
+        symbols: Letters and digits of the stretch, at least.
         owners: Documents that hold all of it, the first few by id; one at least.
         labels: The labels of all documents that hold all of it, each once.
         copies: How many documents hold all of it, exact up to a few dozen; beyond, an upper
