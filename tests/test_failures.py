@@ -232,7 +232,7 @@ def test_the_corpus_index_breaks_while_running(policy: str, tmp_path: Path) -> N
         runtime = current()
         assert runtime is not None and runtime.corpus is not None
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(type(runtime.corpus), "scan", broken)
+            patch.setattr(type(runtime.corpus), "scan_reading", broken)
             with pytest.raises(ragtrace.PolicyBlocked, match="judge-error"):
                 ask("staff", asked)
 
