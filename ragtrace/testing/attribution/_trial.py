@@ -96,8 +96,7 @@ def made_chunk(text: str) -> Chunk:
 def indexed(chunks: Sequence[Chunk]) -> Index:
     """An index of ``chunks``."""
     index = Index()
-    for chunk in chunks:
-        index.add(chunk)
+    index.add(*chunks)
     return index
 
 
