@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ragtrace.attribution._cover import Cover
-from ragtrace.model import Attribution, Message
+from ragtrace.model import Attribution, Message, Span
 
 __all__ = ["Account", "account"]
 
@@ -83,17 +83,19 @@ def account(
 
 
 def _of(found: Iterable[Attribution], messages: Sequence[Message]) -> Cover:
-    cover = Cover()
-    for one in found:
-        for span in one.spans:
-            text = messages[span.message].text
-            start, end = span.start, span.end
-            while start > max(0, span.start - _TRAILING) and not text[start - 1].isalnum():
-                start -= 1
-            while end < min(len(text), span.end + _TRAILING) and not text[end].isalnum():
-                end += 1
-            cover.add(span.message, start, end)
-    return cover
+    return Cover.of(
+        _stretched(messages[span.message].text, span) for one in found for span in one.spans
+    )
+
+
+def _stretched(text: str, span: Span) -> tuple[int, int, int]:
+    """A span with what goes with it on either side."""
+    start, end = span.start, span.end
+    while start > max(0, span.start - _TRAILING) and not text[start - 1].isalnum():
+        start -= 1
+    while end < min(len(text), span.end + _TRAILING) and not text[end].isalnum():
+        end += 1
+    return span.message, start, end
 
 
 def _of_roles(messages: Sequence[Message]) -> tuple[Cover, Cover]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 from ragtrace.attribution._run import MIN_RUN
@@ -32,8 +33,29 @@ class Cover:
 
     def update(self, other: Cover) -> None:
         """Put in every place of ``other``."""
-        for start, end in other:
-            self._add(start, end)
+        self._join(sorted(chain(self, other)))
+
+    @classmethod
+    def of(cls, stretches: Iterable[tuple[int, int, int]]) -> Cover:
+        """The places of many stretches at once: message, start and end of each."""
+        cover = cls()
+        cover._join(
+            sorted((m * _MESSAGE + start, m * _MESSAGE + end) for m, start, end in stretches)
+        )
+        return cover
+
+    def _join(self, ordered: Iterable[tuple[int, int]]) -> None:
+        starts: list[int] = []
+        ends: list[int] = []
+        for start, end in ordered:
+            if start >= end:
+                continue
+            if ends and start <= ends[-1]:
+                ends[-1] = max(ends[-1], end)
+            else:
+                starts.append(start)
+                ends.append(end)
+        self._starts, self._ends = starts, ends
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Its stretches in order, in places that count on from message to message."""

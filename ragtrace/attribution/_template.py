@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ragtrace.attribution._cover import Cover
-from ragtrace.model import Attribution, Message, Span
+from ragtrace.model import Attribution, Message
 
 __all__ = ["TEMPLATE", "Templates"]
 
@@ -97,11 +97,9 @@ class Templates:
         for number, message in enumerate(messages):
             if message.role != "system" and number != len(messages) - 1:
                 continue
-            spans = [span for one in found for span in one.spans if span.message == number]
-            own = [span for span in spans if not _widely_shared(span, found, documents)]
-            size = len(message.text)
-            head = message.text[: min((span.start for span in own), default=size)]
-            tail = message.text[max((span.end for span in own), default=0) :]
+            held = _Held(number, found, documents)
+            head = message.text[: held.first(len(message.text))]
+            tail = message.text[held.last() :]
             _note(self._heads, turn, message.role, head[:LONGEST])
             _note(self._tails, turn, message.role, tail[-LONGEST:][::-1])
 
@@ -116,22 +114,19 @@ class Templates:
         if not len(static):
             return list(found)
 
+        held = _Messages(found, documents)
         return [
             replace(one, verdict="explained", group=(TEMPLATE,))
-            if one.verdict == "ambiguous" and _explains(static, one, found, documents)
+            if one.verdict == "ambiguous" and _explains(static, held, one)
             else one
             for one in found
         ]
 
 
-def _explains(
-    static: Cover,
-    one: Attribution,
-    found: Sequence[Attribution],
-    documents: Mapping[str, str],
-) -> bool:
+def _explains(static: Cover, held: _Messages, one: Attribution) -> bool:
     return all(
-        static.holds(span.message, span.start, span.end) and _widely_shared(span, found, documents)
+        static.holds(span.message, span.start, span.end)
+        and held[span.message].widely_shared(span.start, span.end)
         for span in one.spans
     )
 
@@ -162,15 +157,52 @@ def _note(edges: OrderedDict[tuple[str, str], _Edge], turn: str, role: str, text
     edge.meet(text, turn)
 
 
-def _widely_shared(span: Span, found: Sequence[Attribution], documents: Mapping[str, str]) -> bool:
-    """Whether SHARED documents have all of it."""
-    having: set[str] = set()
-    for one in found:
-        if any(
-            other.message == span.message and other.start <= span.start and span.end <= other.end
-            for other in one.spans
-        ):
-            having.add(documents[one.chunk])
-        if len(having) == SHARED:
-            return True
-    return False
+class _Held:
+    """What documents hold of one message.
+
+    Args:
+        number: Of the message.
+        found: What of documents is in the prompt.
+        documents: The document of each chunk that was found.
+    """
+
+    def __init__(
+        self, number: int, found: Sequence[Attribution], documents: Mapping[str, str]
+    ) -> None:
+        self._stretches = {
+            (span.start, span.end, documents[one.chunk])
+            for one in found
+            for span in one.spans
+            if span.message == number
+        }
+
+    def first(self, otherwise: int) -> int:
+        """Where the first stretch begins that only a few documents have."""
+        ordered = sorted(self._stretches)
+        return next((s for s, e, _ in ordered if not self.widely_shared(s, e)), otherwise)
+
+    def last(self) -> int:
+        """Where the last of them ends; 0 where there is none."""
+        ordered = sorted(self._stretches, key=lambda one: -one[1])
+        return next((e for s, e, _ in ordered if not self.widely_shared(s, e)), 0)
+
+    def widely_shared(self, start: int, end: int) -> bool:
+        """Whether SHARED documents have all of it."""
+        having: set[str] = set()
+        for first, last, document in self._stretches:
+            if first <= start and end <= last:
+                having.add(document)
+                if len(having) == SHARED:
+                    return True
+        return False
+
+
+class _Messages(dict[int, _Held]):
+    """What documents hold of each message, looked up where it is asked for."""
+
+    def __init__(self, found: Sequence[Attribution], documents: Mapping[str, str]) -> None:
+        self._given = found, documents
+
+    def __missing__(self, number: int) -> _Held:
+        held = self[number] = _Held(number, *self._given)
+        return held

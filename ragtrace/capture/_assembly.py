@@ -184,13 +184,13 @@ def _known(
     one: Attribution, chunk: Chunk, found: Sequence[Attribution], chunks: Mapping[str, Chunk]
 ) -> bool:
     """Whether chunks of the same label that were found hold all of it already."""
-    own, held = Cover(), Cover()
-    for span in one.spans:
-        own.add(span.message, span.start, span.end)
-    for other in found:
-        if chunks[other.chunk].label == chunk.label:
-            for span in other.spans:
-                held.add(span.message, span.start, span.end)
+    own = Cover.of((span.message, span.start, span.end) for span in one.spans)
+    held = Cover.of(
+        (span.message, span.start, span.end)
+        for other in found
+        if chunks[other.chunk].label == chunk.label
+        for span in other.spans
+    )
     return accounted_for(own, held)
 
 

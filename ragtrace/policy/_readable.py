@@ -46,6 +46,4 @@ def without_readable(
 
 
 def _cover_of(span: Span) -> Cover:
-    cover = Cover()
-    cover.add(span.message, span.start, span.end)
-    return cover
+    return Cover.of([(span.message, span.start, span.end)])

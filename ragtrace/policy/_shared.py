@@ -53,8 +53,4 @@ class Shared:
 
 
 def _cover(found: Iterable[Attribution]) -> Cover:
-    cover = Cover()
-    for one in found:
-        for span in one.spans:
-            cover.add(span.message, span.start, span.end)
-    return cover
+    return Cover.of((span.message, span.start, span.end) for one in found for span in one.spans)
