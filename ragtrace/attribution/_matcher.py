@@ -35,6 +35,11 @@ BLOCK: Final = LOOKED_UP << 14
 """Places of a prompt hashed at a time: what is computed for them stays in the processor's
 cache, and no array is so large that the system has to find new memory for it."""
 
+AUTOMATA: Final = 8
+"""Chunks that repeat themselves whose automata are kept: 440 bytes a character each."""
+
+NOWHERE: Final[Places] = np.zeros(0, np.int64)
+
 PAIRS: Final = 1 << 20
 """Places times chunks that boilerplate may be expanded to in one prompt; beyond, each place is
 compared with the newest of its chunks only. About 0.1 s."""
@@ -143,9 +148,13 @@ class Index:
         if not common.any():
             return self._and_tiny(reading, self._expand(reading, places, heads, COMMON))
         runs = self._expand(reading, places[~common], heads[~common], COMMON)
-        open_ = common & ~_inside(places, runs.take((runs.length >= MIN_RUN).nonzero()[0]))
+        # A run that goes on beyond a known one has a seed in the symbols at that one's edge.
+        known = runs.take((runs.length >= MIN_RUN).nonzero()[0])
+        edge = SURELY_FOUND - K
+        open_ = common & ~_inside(places - edge, places + K + edge, known)
         most = max(1, PAIRS // max(1, int(open_.sum())))
-        runs += self._expand(reading, places[open_], heads[open_], most)
+        more = self._expand(reading, places[open_], heads[open_], most)
+        runs += more.take((~_inside(more.start, more.end, known)).nonzero()[0])
         return self._and_tiny(reading, runs.each_once() if self._repeating else runs)
 
     def _and_tiny(self, reading: Reading, runs: Runs) -> Runs:
@@ -166,6 +175,8 @@ class Index:
             hashes = kgrams(reading.codes[start : min(start + BLOCK + K - 1, end)], LOOKED_UP)
             places, heads, copies = self._seeds.find(hashes)
             found.append((places * LOOKED_UP + start, heads, copies))
+        if not found:
+            return NOWHERE, NOWHERE, NOWHERE
         if len(found) == 1:
             return found[0]
         places, heads, copies = (np.concatenate(column) for column in zip(*found, strict=True))
@@ -190,13 +201,20 @@ class Index:
     ) -> Iterator[tuple[int, int, int, int, int]]:
         """The runs of chunks that repeat themselves, read where their seeds stand."""
         for number in np.unique(chunks).tolist():
-            automaton = self._repeating[number]
-            if automaton is None:
-                automaton = self._repeating[number] = Automaton(self._known(number)[1].symbols)
+            automaton = self._automaton(number)
             for first, last in stretches(np.sort(places[chunks == number])):
                 for match in automaton.matches(reading.symbols[first:last], SURELY_FOUND):
                     end = match.last + match.end - match.start
                     yield number, first + match.start, first + match.end, match.first, end
+
+    def _automaton(self, number: int) -> Automaton:
+        automaton = self._repeating[number]
+        if automaton is None:
+            kept = [name for name, one in self._repeating.items() if one is not None]
+            if len(kept) >= AUTOMATA:
+                self._repeating[kept[0]] = None
+            automaton = self._repeating[number] = Automaton(self._known(number)[1].symbols)
+        return automaton
 
     def _attributions(self, reading: Reading, judged: Found) -> Iterator[Attribution]:
         numbers = judged.runs.chunk[judged.bounds[:-1]].tolist()
@@ -245,9 +263,12 @@ class Index:
 def _outermost(spans: Sequence[Span]) -> list[Span]:
     """Without what is part of another: views of one message find the same copy again."""
     kept: list[Span] = []
+    open_: list[Span] = []  # those that reach as far as where the next begins
     for span in sorted(spans, key=lambda one: (one.message, one.start, -one.symbols)):
-        if not any(_holds(other, span) for other in kept):
+        open_ = [o for o in open_ if o.message == span.message and o.end > span.start]
+        if not any(_holds(other, span) for other in open_):
             kept.append(span)
+            open_.append(span)
     return kept
 
 
@@ -261,14 +282,14 @@ def _holds(one: Span, other: Span) -> bool:
     )
 
 
-def _inside(places: Places, runs: Runs) -> NDArray[np.bool_]:
-    """Which seeds at ``places`` lie within a run."""
+def _inside(start: Places, end: Places, runs: Runs) -> NDArray[np.bool_]:
+    """Which stretches lie within a run."""
     if not len(runs):
-        return np.zeros(len(places), bool)
+        return np.zeros(len(start), bool)
     order = np.argsort(runs.start)
     reached = np.maximum.accumulate(runs.end[order])
-    before = np.searchsorted(runs.start[order], places, "right") - 1
-    return (before >= 0) & (reached[before] >= places + K)
+    before = np.searchsorted(runs.start[order], start, "right") - 1
+    return (before >= 0) & (reached[before] >= end)
 
 
 def _copies(text: str, symbols: str) -> Iterator[int]:

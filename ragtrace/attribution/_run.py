@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from ragtrace.attribution._fold import Codes, Places
+from ragtrace.attribution._fold import FILLERS, Codes, Places
 from ragtrace.attribution._kgrams import SURELY_FOUND, K
 
 __all__ = ["MIN_RUN", "MIN_WHOLE", "Runs", "maximal", "stretches"]
@@ -113,6 +113,8 @@ def maximal(
         last = np.sort(np.concatenate([np.delete(last, wrong), each]))
     diagonal, begin, tail = diagonal[first], place[first], place[last]
     start = begin - _reach(text, rows, begin - 1, diagonal, _BACKWARD)
+    for _ in FILLERS:  # what counts for an ideograph is part of it, and it is not in the run
+        start += (text[start] | 1) == ord(FILLERS[1])
     end = tail + _reach(text, rows, tail, diagonal, _FORWARD)
     kept = end - start >= SURELY_FOUND
     kept[1:] &= (diagonal[1:] != diagonal[:-1]) | (start[1:] != start[:-1])
@@ -130,14 +132,16 @@ def stretches(places: Places) -> Iterator[tuple[int, int]]:
 
 def _reach(text: Codes, rows: Codes, places: Places, diagonal: Places, block: Places) -> Places:
     """How many symbols in a row agree from each place on, the way that ``block`` goes."""
-    at = places[:, None] + block
-    differs = text[at] != rows[at + diagonal[:, None]]
-    total: Places = differs.argmax(axis=1)
-    going = (total == 0).nonzero()[0]
-    going = going[~differs[going, 0]]  # nothing differs within the block
-    if len(going):
-        further = places[going] + block[-1] + block[1] - block[0]
-        total[going] = _BLOCK + _reach(text, rows, further, diagonal[going], block)
+    total = np.zeros(len(places), np.int64)
+    step = int(block[1])
+    going = np.arange(len(places))
+    while len(going):
+        at = (places[going] + step * total[going])[:, None] + block
+        differs = text[at] != rows[at + diagonal[going, None]]
+        agreed = differs.argmax(axis=1)
+        whole = (agreed == 0) & ~differs[:, 0]  # nothing differs within the block
+        total[going] += np.where(whole, _BLOCK, agreed)
+        going = going[whole]
     return total
 
 

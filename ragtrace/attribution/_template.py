@@ -169,30 +169,32 @@ class _Held:
     def __init__(
         self, number: int, found: Sequence[Attribution], documents: Mapping[str, str]
     ) -> None:
-        self._stretches = {
-            (span.start, span.end, documents[one.chunk])
-            for one in found
-            for span in one.spans
-            if span.message == number
-        }
+        self._documents: dict[tuple[int, int], set[str]] = {}
+        for one in found:
+            for span in one.spans:
+                if span.message == number:
+                    stretch = self._documents.setdefault((span.start, span.end), set())
+                    stretch.add(documents[one.chunk])
 
     def first(self, otherwise: int) -> int:
         """Where the first stretch begins that only a few documents have."""
-        ordered = sorted(self._stretches)
-        return next((s for s, e, _ in ordered if not self.widely_shared(s, e)), otherwise)
+        ordered = sorted(self._documents)
+        return next((s for s, e in ordered if not self.widely_shared(s, e)), otherwise)
 
     def last(self) -> int:
         """Where the last of them ends; 0 where there is none."""
-        ordered = sorted(self._stretches, key=lambda one: -one[1])
-        return next((e for s, e, _ in ordered if not self.widely_shared(s, e)), 0)
+        ordered = sorted(self._documents, key=lambda one: -one[1])
+        return next((e for s, e in ordered if not self.widely_shared(s, e)), 0)
 
     def widely_shared(self, start: int, end: int) -> bool:
         """Whether SHARED documents have all of it."""
-        having: set[str] = set()
-        for first, last, document in self._stretches:
+        having = self._documents.get((start, end), set())
+        if len(having) >= SHARED:  # as of a footer, which all have just so
+            return True
+        for (first, last), others in self._documents.items():
             if first <= start and end <= last:
-                having.add(document)
-                if len(having) == SHARED:
+                having = having | others
+                if len(having) >= SHARED:
                     return True
         return False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import html
 import re
 from collections.abc import Iterator
@@ -31,19 +30,25 @@ MARGIN: Final = 256
 """Characters around an escape that are read over with it: a run through it is found there, with
 several times the evidence that is needed, and what lies farther off is found in the text itself."""
 
-TAG: Final = 512
-"""Longest HTML tag that is taken for one, so that a lone ``<`` costs no more than this."""
+TAG: Final = 40
+"""Longest HTML tag that is taken out. What stands in a longer one is text: an ``alt`` or a
+``title`` can hold a document, and a run that went across it would speak for it."""
+
+READABLE: Final = 0.85
+"""Share of what base64 gave that must be letters, digits, blanks and ASCII: beside the encoded text
+stands what was glued to it, and what is no text at all gives a third."""
 
 _TRIGGERS: Final = "\\&%<"
 _ESCAPES: Final = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair that is one character
     r"|\\u[0-9a-fA-F]{4}"
+    r"|\\x[0-9a-fA-F]{2}|\\U00[01][0-9a-fA-F]{5}"
     r"|\\[\\nrtbf\"'/]"
     r"|&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});"
     r"|%(?:[0-7][0-9a-fA-F]|[c-fC-F][0-9a-fA-F](?:%[89abAB][0-9a-fA-F]){1,3})"
     rf"|</?[a-zA-Z][^<>]{{0,{TAG}}}>|<!--"
 )
-_BASE64: Final = re.compile(rf"[A-Za-z0-9+/_-]{{{ENCODED_WORD},}}(?:\r?\n[A-Za-z0-9+/_-]+)*")
+_BASE64: Final = re.compile(rf"[A-Za-z0-9+/_\r\n-]{{{ENCODED_WORD},}}")
 _URL_SAFE: Final = str.maketrans("-_", "+/", "\r\n")
 
 
@@ -101,7 +106,12 @@ def views(text: str) -> list[View]:
 
 
 def _pieces(text: str) -> list[_Piece]:
-    return _escaped(text) or _encoded(text)
+    escaped, encoded = _escaped(text), _encoded(text)
+    if not (escaped and encoded):
+        return escaped or encoded
+    # No escape has a character in common with base64 but the letters after a backslash or so.
+    whole = [p for p in escaped if not any(q.start < p.end and p.start < q.end for q in encoded)]
+    return sorted([*whole, *encoded], key=lambda piece: piece.start)
 
 
 def _windows(pieces: list[_Piece], size: int) -> Iterator[tuple[int, int]]:
@@ -163,6 +173,8 @@ def _encoded(text: str) -> list[_Piece]:
 def _unescape(found: str) -> str:
     """What one escape stands for; markup and layout stand for nothing."""
     if found[0] == "\\":
+        if found[1] in "xU":
+            return chr(min(int(found[2:], 16), 0x10FFFF))
         if found[1] == "u":
             codes = [int(part, 16) for part in found.split("\\u")[1:]]
             units = b"".join(code.to_bytes(2, "little") for code in codes)
@@ -191,20 +203,37 @@ def _long_words(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _from_base64(match: re.Match[str]) -> _Piece | None:
-    """The text that was encoded, or nothing if it was not text."""
+    """The text that was encoded, or nothing if it was not text.
+
+    It may begin with up to three characters that are not its own, and with more that are glued
+    to it: each of the four ways to read it is tried.
+    """
+    kept = [at for at, char in enumerate(match[0]) if char not in "\r\n"]
     encoded = match[0].translate(_URL_SAFE)
-    usable = len(encoded) - (len(encoded) % 4 == 1)
-    try:
-        data = base64.b64decode(encoded[:usable] + "=" * (-usable % 4), validate=True)
-        text = data.decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    sizes = [len(char.encode()) for char in text]
+    for skipped in range(4):
+        used = encoded[skipped : skipped + (len(encoded) - skipped) // 4 * 4 or None]
+        rest = encoded[skipped + len(used) :] if len(used) % 4 == 0 else ""
+        if len(rest) > 1:
+            used += rest
+        text = _text(base64.b64decode(used + "=" * (-len(used) % 4)))
+        if text is not None:
+            return _piece(match.start(), match.end(), text, np.array(kept[skipped:], np.int64))
+    return None
+
+
+def _text(data: bytes) -> str | None:
+    text = data.decode("utf-8", "replace")
+    good = sum(char != "\ufffd" and (char.isprintable() or char.isspace()) for char in text)
+    return text if good > READABLE * len(text) else None
+
+
+def _piece(start: int, end: int, text: str, kept: Places) -> _Piece:
+    """``text``, with the places of its characters: three bytes for four that were kept."""
+    sizes = [1 if char == "\ufffd" else len(char.encode()) for char in text]
     ends = np.cumsum(sizes, dtype=np.int64)
-    kept = np.array([at for at, char in enumerate(match[0]) if char not in "\r\n"], np.int64)
-    first = kept[(ends - sizes) * 4 // 3]
+    first = kept[np.minimum((ends - sizes) * 4 // 3, len(kept) - 1)]
     last = kept[np.minimum((ends * 4 + 2) // 3, len(kept)) - 1]
-    return _Piece(match.start(), match.end(), text, match.start() + np.stack([first, last + 1], 1))
+    return _Piece(start, end, text, start + np.stack([first, last + 1], 1))
 
 
 @dataclass(frozen=True, slots=True)

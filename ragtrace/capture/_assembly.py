@@ -97,6 +97,7 @@ class _Reading:
         answerable: ``found`` without what may be read anyway, one for one.
         decisions: By digest; what has none is accounted for by others.
         account: Where every character came from.
+        seen: As the ledger found it.
     """
 
     found: Sequence[Attribution]
@@ -104,6 +105,7 @@ class _Reading:
     chunks: Mapping[str, Chunk]
     decisions: Mapping[str, Decision]
     account: Account
+    seen: Seen
 
     def decided(
         self, policy: Policy, audience: Audience, actions: Set[Action]
@@ -118,10 +120,12 @@ class _Reading:
 
 def _assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...]) -> Assembly:
     policy, audience = runtime.policy, request.audience
-    given = sent = _read(runtime, request, messages, learn=True)
+    given = sent = _read(runtime, request, messages)
     flows = [*_flows(policy, messages, given), *_marked(runtime, messages)]
     decision = _overall(policy, request, flows)
     taken = given.decided(policy, audience, _TAKEN_OUT)
+    if decision.action is Action.ALLOW:
+        runtime.ledger.learn(request.id, messages, given.seen)
     if taken and decision.action is not Action.BLOCK:
         messages = redact_messages(messages, taken)
         sent = _read(runtime, request, messages)
@@ -150,13 +154,9 @@ def _assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...])
     )
 
 
-def _read(
-    runtime: Runtime, request: Request, messages: Sequence[Message], *, learn: bool = False
-) -> _Reading:
+def _read(runtime: Runtime, request: Request, messages: Sequence[Message]) -> _Reading:
     policy, audience = runtime.policy, request.audience
     seen = runtime.ledger.attribute(messages)
-    if learn:
-        runtime.ledger.learn(request.id, messages, seen)
     # The same text may have been retrieved under several labels; here it came as this
     # request retrieved it.
     chunks = {name: request.own(name) or chunk for name, chunk in seen.chunks.items()}
@@ -164,7 +164,7 @@ def _read(
     answerable = without_readable(policy, found, chunks, audience)
     decisions = judge_found(policy, answerable, chunks, audience)
     accounted = account(messages, found, seen.derived, seen.template)
-    return _Reading(found, answerable, chunks, decisions, accounted)
+    return _Reading(found, answerable, chunks, decisions, accounted, seen)
 
 
 def _never_retrieved(

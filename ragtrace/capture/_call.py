@@ -159,7 +159,7 @@ class Call:
 
     def _through(self, guard: Guard, texts: Sequence[str]) -> list[str]:
         """Texts that are read one behind the other; what is in two of them is found as well."""
-        out = [guard.feed(text) for text in texts]
+        out = [guard.feed(guard.decoded(text)) for text in texts]
         if out:
             out[-1] += guard.close()
         self._withheld += guard.withheld

@@ -22,8 +22,9 @@ def judge_found(
 ) -> dict[str, Decision]:
     """Decide about every chunk found in a prompt, by digest.
 
-    A chunk that others explain, or the application's template does, is not there on its own
-    account and gets no decision. A
+    A chunk that others explain is not there on its own account and gets no decision; nor does
+    one that the application's template explains, unless all who share the passage are restricted:
+    a template can be made of a leak. A
     passage that several chunks share is decided by the least restrictive of them: who may
     read the passage in one document may read it. That holds passage by passage: a chunk is
     let off only as far as all of it that is here stands in chunks that are less restricted.
@@ -45,7 +46,12 @@ def judge_found(
     shared = Shared(attributions, alone)
     decisions = {}
     for one in attributions:
-        if not one.spans or TEMPLATE in one.group:
+        if not one.spans:
+            continue
+        if TEMPLATE in one.group:
+            decision = shared.least(one)
+            if decision.action is not Action.ALLOW:
+                decisions[one.chunk] = _if_long_enough(decision, one)
             continue
         if one.verdict == "certain":
             decision = alone[one.chunk]

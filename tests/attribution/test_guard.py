@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 import random
 import sys
 from types import FrameType
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -311,3 +314,27 @@ def calls(guard: Guard, deltas: list[str]) -> int:
     finally:
         sys.setprofile(before)
     return count
+
+
+@pytest.mark.parametrize("written", ["json", "list", "percent", "base64"])
+def test_a_whole_text_is_read_over_for_escapes(written: str) -> None:
+    """Written in escapes or markup a protected text is withheld, and the rest is left."""
+    lines = [f"{prose(seed, 5)[:34]}" for seed in range(40, 50)]
+    guard = Guard(["\n".join(lines)])
+    text = {
+        "json": json.dumps({"body": "\n".join(lines)}),
+        "list": "".join(f"<li>{line}</li>" for line in lines),
+        "percent": quote("\n".join(lines)),
+        "base64": base64.b64encode("\n".join(lines).encode()).decode(),
+    }[written]
+    said = guard.decoded(f"It says: {text} and so on.")
+    assert said.startswith("It says: ")
+    assert said.endswith(" and so on.")
+    assert WITHHELD in said
+    assert not leaks(said, ["\n".join(lines)])
+    assert len(said) < len(text) / 2
+    assert guard.withheld == 1
+    assert (
+        guard.decoded("It is 5 % of <b>that</b> &amp; more.")
+        == "It is 5 % of <b>that</b> &amp; more."
+    )

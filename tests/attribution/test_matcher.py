@@ -395,3 +395,40 @@ def test_real_answers_and_documents() -> None:
                 assert len(symbols_of(prompt, span.start, span.end)) >= span.symbols
     assert looked_at > 400
     assert wrong == []
+
+
+@pytest.mark.parametrize("text", ["", "???", "👍🏽 — …", "\x00\x01\ue000"])
+def test_a_message_without_letters_holds_nothing(text: str) -> None:
+    """Nothing is found, with chunks and without, also of no message at all."""
+    for chunks in ([], [chunk(prose(1))]):
+        assert index_of(*chunks).attribute([Message("user", text)]) == []
+        assert index_of(*chunks).attribute([]) == []
+
+
+def test_a_passage_of_many_is_found_beside_one_that_is_longer() -> None:
+    """What 40 chunks share is not lost because another has most of it and a word more."""
+    shared = prose(77, 12)
+    bones = skeleton(shared)
+    cut = bones.offsets()[len(bones.symbols) - 41]
+    for shift in range(12):
+        many = [chunk(f"{prose(seed, 20)}{'x' * shift} {shared}") for seed in range(40)]
+        other = chunk(f"{prose(99, 20)} zebra {shared[cut:]} {prose(98, 20)}")
+        found = find(f"So {prose(5, 3)} {shared[:cut]}{shared[cut:]} and on", *many, other)
+        assert all(one.digest in found for one in many)
+
+
+def test_long_texts_of_many_versions_are_compared_to_their_end() -> None:
+    """However long a run is."""
+    body = prose(1, 3000)
+    chunks = [chunk(f"{prose(100 + seed, 20)} {body}") for seed in range(34)]
+    found = find(chunks[3].text, *chunks)
+    assert found[chunks[3].digest].verdict == "certain"
+    assert found[chunks[3].digest].whole
+
+
+def test_an_ideograph_that_differs_is_not_in_the_run() -> None:
+    """What makes it count for three belongs to it."""
+    source = chunk(f"甲{SCRIPTS['chinese']}")
+    prompt = f"乙{SCRIPTS['chinese']}"
+    (span,) = find(prompt, source)[source.digest].spans
+    assert (span.start, span.chunk_start, span.verbatim) == (1, 1, True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,6 +99,25 @@ def test_a_note_pasted_into_the_template_stays_a_leak() -> None:
     for turn in range(3 * LEARNED):
         found = app.ask(str(turn), Message("system", HEAD + FOOTER), Message("user", str(turn)))
         assert {one.verdict for one in found.values()} == {"ambiguous"}
+
+
+def test_many_footers_in_one_prompt_take_steps_in_proportion() -> None:
+    """Each is looked up once, however many documents have it."""
+    chunks = [chunk(f"{prose(seed, 20)} {FOOTER}") for seed in range(40)]
+    app = Application(*chunks)
+    messages = [Message("system", " ".join(f"{FOOTER} {n} z" for n in range(400)))]
+    found = app.index.attribute(messages)
+    calls = [0]
+
+    def counted(frame: object, event: str, argument: object) -> None:
+        calls[0] += event == "call"
+
+    sys.setprofile(counted)
+    try:
+        app.templates.learn("one", messages, found, app.documents)
+    finally:
+        sys.setprofile(None)
+    assert calls[0] < 5 * 400 * 40
 
 
 def test_the_conversation_is_not_learned() -> None:

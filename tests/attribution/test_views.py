@@ -86,3 +86,42 @@ def test_decoding_ends() -> None:
     for _ in range(8):
         text = json.dumps(text)
     assert len(views(text)) <= 4
+
+
+AROUND = {
+    "an escape elsewhere": lambda encoded: f"Q&amp;A {prose(9, 150)} {encoded}",
+    "a word in the next line": lambda encoded: f"{encoded}\nPlease summarise this.",
+    "a PEM envelope": lambda encoded: f"-----BEGIN X-----\n{encoded}\n-----END X-----",
+    "short lines": lambda encoded: "\n".join(encoded[k : k + 60] for k in range(0, 999, 60)),
+    "a glued prefix": lambda encoded: f"token-{encoded}",
+    "a cut beginning": lambda encoded: f"See {encoded[1:]}",
+    "a data URL": lambda encoded: f"data:text/plain;base64,{encoded}",
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("size", [300, 301, 302])
+def test_base64_is_found_in_ordinary_surroundings(around: str, size: int) -> None:
+    """Whatever stands beside it; padding or none."""
+    text = prose(11, 90)[:size]
+    encoded = base64.b64encode(text.encode()).decode().rstrip("=")
+    wanted = skeleton(text).symbols[8:-8]
+    assert any(wanted in view.symbols for view in views(AROUND[around](encoded)))
+
+
+def test_what_stands_in_a_long_tag_is_text() -> None:
+    """An attribute can hold a document, and no run goes across it."""
+    hidden, text = prose(12), prose(13)
+    seen = views(f'{text[:100]} <span title="{hidden}">{text[100:]}</span>')
+    assert all(skeleton(text).symbols not in view.symbols for view in seen)
+    escaped = "\\n".join(hidden[k : k + 25] for k in range(0, 400, 25))
+    seen = views(f'<doc text="{escaped}">hi</doc> if a <b then {escaped} and c> d')
+    assert any(skeleton(hidden[:400]).symbols in view.symbols for view in seen)
+
+
+def test_escapes_of_a_representation_are_undone() -> None:
+    """As Python prints a list of texts with no-break spaces in it."""
+    text = prose(14)
+    printed = repr([text.replace(" ", "\xa0")])
+    assert "\\xa0" in printed
+    assert any(skeleton(text).symbols in view.symbols for view in views(printed))

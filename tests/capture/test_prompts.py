@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import ragtrace
+from ragtrace.attribution import skeleton
 from ragtrace.attribution.corpus import CorpusDocument, CorpusWriter
 from ragtrace.capture import Call, Model, current, current_request
 from ragtrace.errors import CorpusIndexError
@@ -168,3 +169,53 @@ def test_a_code_of_a_staff_note_is_not_said(tmp_path: Path) -> None:
         made = call("customer", Message("user", f"{public.text}\n\n{staff.text}\n\nWhat can I do?"))
         (said,) = made.whole("Say lantern-11 and you get 400 dollars. Or call 0800 555 1234.")
     assert said == "Say [withheld] and you get [withheld]. Or call 0800 555 1234."
+
+
+def test_a_template_cannot_be_made_of_a_leak(tmp_path: Path) -> None:
+    """Neither by asking again and again, nor by asking as staff first."""
+    secret = prose(50, 40)
+    notes = [
+        chunk(f"{prose(100 + n, 30)} {secret} {prose(200 + n, 30)}", "staff_only") for n in range(3)
+    ]
+    with recording(policy(tmp_path, "block")):
+        runtime = current()
+        assert runtime is not None
+        runtime.ledger.add(notes)
+        for turn in range(10):
+            call("staff", Message("system", secret), Message("user", f"{turn}?"))
+            assert call("customer", Message("system", secret), Message("user", f"{turn}?")).blocked
+
+
+def test_an_empty_prompt_is_not_blocked(tmp_path: Path) -> None:
+    """Nor is an empty cached answer withheld."""
+    with recording(policy(tmp_path, "block")):
+        for messages in ((), (Message("user", ""),), (Message("user", "👍"),)):
+            made = call("customer", *messages)
+            assert not made.blocked
+            assert made.cached("") == [""]
+
+
+def test_text_in_a_tag_is_not_readable_because_of_what_is_around_it(tmp_path: Path) -> None:
+    """A staff note in an attribute within public text is taken out."""
+    staff, public = chunk(prose(7, 60), "staff_only"), chunk(prose(8, 120), "public")
+    half = public.text[: len(public.text) // 2].rsplit(" ", 1)[0]
+    prompt = f'{half} <span title="{staff.text[:300]}">{public.text[len(half) :]}'
+    with recording(policy(tmp_path, "redact")):
+        runtime = current()
+        assert runtime is not None
+        runtime.ledger.add([staff, public])
+        sent = call("customer", Message("user", prompt)).messages[0].text
+    assert staff.text[40:200] not in sent
+    assert public.text[:100] in sent
+
+
+def test_a_short_run_of_the_index_is_not_acted_on(tmp_path: Path) -> None:
+    """Forty symbols of a long note are as few as where retrieval was observed."""
+    note = prose(60, 80)
+    with CorpusWriter(tmp_path / "index") as writer:
+        writer.add([CorpusDocument("n", note, Label("staff_only"), Source("kb/notes"))])
+    offsets = skeleton(note).offsets()
+    part = note[offsets[32] : offsets[71] + 1]
+    with recording(policy(tmp_path, "block"), index=str(tmp_path / "index")):
+        assert not call("customer", Message("user", f"Is it {part} then?")).blocked
+        assert call("customer", Message("user", f"Is it {note} then?")).blocked

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
+import numpy as np
+
+from ragtrace.attribution._views import views
 from ragtrace.attribution.guard._literal_filter import MOST_LITERALS, LiteralFilter, Secrets
 from ragtrace.attribution.guard._literals import literals
 from ragtrace.attribution.guard._protected import TRIGGER, protect
@@ -66,6 +69,26 @@ class Guard:
     def filter(self, text: str) -> str:
         """A whole text at once."""
         return self.feed(text) + self.close()
+
+    def decoded(self, text: str) -> str:
+        """``text`` without what reads as a protected run once its escapes are undone.
+
+        A whole text can be read over; a stream that is written in escapes is not.
+        """
+        if self._runs is None:
+            return text
+        ranges: list[tuple[int, int]] = []
+        for view in views(text)[1:]:
+            for start, end in self._runs.protected.runs(view.symbols, 0):
+                first, last = view.characters(np.array([start]), np.array([end]))
+                ranges.append((int(first[0]), int(last[0])))
+        out, reached = [], 0
+        for begin, stop in sorted(ranges):
+            if begin >= reached:
+                out += [text[reached:begin], WITHHELD]
+                self._runs.withheld += 1
+            reached = max(reached, stop)
+        return "".join((*out, text[reached:]))
 
 
 def _secrets(passages: Iterable[str], readable: Iterable[str]) -> Secrets:

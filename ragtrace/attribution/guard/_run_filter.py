@@ -22,14 +22,15 @@ class RunFilter:
     """Filters one text, delta by delta.
 
     Attributes:
+        protected: What may not be said.
         held: Characters not yet released.
         withheld: How often WITHHELD was said.
     """
 
-    __slots__ = ("_bones", "_heard", "_last", "_protected", "_ranges", "_run", "held", "withheld")
+    __slots__ = ("_bones", "_heard", "_last", "_ranges", "_run", "held", "protected", "withheld")
 
     def __init__(self, protected: Protected) -> None:
-        self._protected = protected
+        self.protected = protected
         self.withheld = 0
         self._reset()
 
@@ -66,7 +67,7 @@ class RunFilter:
 
     def _listen(self, fresh: int) -> None:
         """Find what the last ``fresh`` symbols begin, continue and complete."""
-        protected = self._protected
+        protected = self.protected
         said = self._bones[-(self._run + fresh) :]
         before = self._heard - len(said)
         for start, end in sorted(protected.runs(said, len(said) - fresh), key=_ending):
