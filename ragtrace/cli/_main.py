@@ -12,7 +12,18 @@ from ragtrace.errors import MissingDependencyError, RagtraceError
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS: Final = ("bench", "demo", "flows", "import", "index", "reach", "run", "serve", "trace")
+COMMANDS: Final = (
+    "bench",
+    "demo",
+    "flows",
+    "import",
+    "index",
+    "policy",
+    "reach",
+    "run",
+    "serve",
+    "trace",
+)
 """Names are fixed; each is ``command`` in the module of that name with an underscore before it."""
 
 FAILED: Final = 2

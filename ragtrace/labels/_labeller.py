@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ragtrace.labels._lattice import Lattice
+from ragtrace.labels._mark import Mark
+from ragtrace.labels._pii import PiiFinder
+from ragtrace.labels._registry import Registry
 from ragtrace.labels._rules import LabelKeys, SectionRule, SourceRule, as_text
+from ragtrace.labels._tlp import tlp_name
 from ragtrace.model import Chunk, Document, Label, LabelledRange, Passage, digest
 
 __all__ = ["Labeller"]
@@ -19,13 +23,19 @@ _DOCUMENT_KEYS = ("document_id", "doc_id", "ref_doc_id", "parent_id", "id")
 _URI_KEYS = ("uri", "url", "source", "file_path", "path")
 """Where loaders keep where the document came from; ``source`` is LangChain's."""
 
+_LEVEL_GIVEN = ("metadata:", "source:", "msip", "ifc", "registry")
+"""Who says how confidential a text is. A tenant and a list of readers do not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Labeller:
-    """Labels passages by metadata, source and section; of several labels, their join.
+    """Labels passages by metadata, source, section and text; of several labels, their join.
 
     Attributes:
         unlabelled: The level of a passage nobody has labelled.
+        marks: Ways of marking documents that are not the policy's own.
+        registry: Labels that texts keep by their digest.
+        pii: Finds personal data, which gets labels of its own.
     """
 
     lattice: Lattice
@@ -33,6 +43,9 @@ class Labeller:
     sources: tuple[SourceRule, ...]
     sections: tuple[SectionRule, ...]
     unlabelled: str
+    marks: tuple[Mark, ...] = ()
+    registry: Registry | None = None
+    pii: PiiFinder | None = None
 
     def label(self, passage: Passage) -> Chunk:
         """The chunk that ``passage`` is, with its label and who gave it.
@@ -41,14 +54,19 @@ class Labeller:
         """
         uris = _several(passage.metadata, _URI_KEYS)
         uri = uris[0] if uris else None
-        given = [*self._from_metadata(passage), *self._from_sources(passage, uris)]
+        name = digest(passage.text)
+        given = [
+            *self._from_metadata(passage),
+            *self._from_sources(passage, uris),
+            *self._from_marks(passage),
+            *self._from_registry(name),
+        ]
         labels = [label for _, label in given]
         bases = [basis for basis, label in given]
-        if not any(basis.startswith(("metadata:", "source:")) for basis in bases):
+        if not any(basis.startswith(_LEVEL_GIVEN) for basis in bases):
             labels.append(Label(self.unlabelled))
             bases.append("unlabelled")
-        ranges, range_bases = self._ranges(passage)
-        name = digest(passage.text)
+        ranges, range_bases = self._ranges(passage, name)
         chunk_id = passage.id or _first(passage.metadata, ("chunk_id", "id")) or name[:16]
         return Chunk(
             id=chunk_id,
@@ -69,7 +87,12 @@ class Labeller:
 
     def _level(self, value: object) -> str:
         name = as_text(value)
-        return dict(self.keys.names).get(name, name)
+        names = dict(self.keys.names)
+        if self.keys.tlp and name not in names and name not in self.lattice.levels:
+            colour = tlp_name(name)
+            if colour is not None:
+                return dict(self.keys.tlp).get(colour, self.lattice.strictest)
+        return names.get(name, name)
 
     def _from_metadata(self, passage: Passage) -> Iterable[tuple[str, Label]]:
         for key in self.keys.level:
@@ -88,7 +111,16 @@ class Labeller:
             if any(rule.matches(passage, uri) for uri in uris or [""]):
                 yield f"source:{rule.id}", rule.label
 
-    def _ranges(self, passage: Passage) -> tuple[tuple[LabelledRange, ...], list[str]]:
+    def _from_marks(self, passage: Passage) -> Iterable[tuple[str, Label]]:
+        for mark in self.marks:
+            yield from mark.labels(passage.metadata, self.lattice)
+
+    def _from_registry(self, name: str) -> Iterable[tuple[str, Label]]:
+        label = self.registry.get(name) if self.registry is not None else None
+        if label is not None:
+            yield "registry", label
+
+    def _ranges(self, passage: Passage, name: str) -> tuple[tuple[LabelledRange, ...], list[str]]:
         parts: list[LabelledRange] = []
         bases: list[str] = []
         listed = passage.metadata.get(self.keys.ranges) if self.keys.ranges else None
@@ -99,6 +131,9 @@ class Labeller:
             found = rule.sections(passage.text)
             parts.extend(LabelledRange(start, end, rule.label) for start, end in found)
             bases.extend([f"section:{rule.id}"] if found else [])
+        personal = self.pii.ranges(passage.text, name) if self.pii is not None else ()
+        parts.extend(personal)
+        bases.extend(["pii"] if personal else [])
         return self._flatten(parts), bases
 
     def _listed(self, listed: object, length: int) -> Iterable[LabelledRange]:

@@ -12,10 +12,12 @@ __all__ = ["Lattice"]
 
 @dataclass(frozen=True, slots=True)
 class Lattice:
-    """Orders and joins labels by the levels of a policy.
+    """Orders, joins and meets labels by the levels of a policy.
 
     Denning's lattice model (CACM 19/5, 1976): content made of several inputs gets the
-    least label that is at least as strict as each of them.
+    least label that is at least as strict as each of them. The order is the product of four:
+    levels by rank, compartments by inclusion, readers by inclusion turned round (fewer are
+    stricter, and no restriction is less strict than any), and trusted below untrusted.
 
     Attributes:
         levels: Names from least to most restricted, none twice, at least one.
@@ -50,6 +52,23 @@ class Lattice:
             joined = self._join_two(joined, label)
         return joined
 
+    def meet(self, labels: Iterable[Label]) -> Label:
+        """The greatest label at most as strict as each of ``labels``.
+
+        For what may be known from any one of several places: it is as free as the freest of
+        them, in every respect. Content made of several inputs gets their ``join``, never this.
+
+        Raises:
+            ValueError: There are no labels; no label is stricter than every other.
+        """
+        given = iter(labels)
+        met = next(given, None)
+        if met is None:
+            raise ValueError("labels: expected at least one, of none there is no meet")
+        for label in given:
+            met = self._meet_two(met, label)
+        return met
+
     def dominates(self, upper: Label, lower: Label) -> bool:
         """Whether ``upper`` is at least as strict as ``lower`` in every respect."""
         return (
@@ -67,6 +86,11 @@ class Lattice:
 
         Integrity plays no part: who may be told is not whether it is true. An audience
         cleared for a level that is not known is cleared for the least.
+
+        Who may be told stricter content may be told less strict content. The other way round,
+        who may be told two labels may be told their join, but for readers: a join knows names
+        and not who is in a group, so somebody let in here by name and there by group is in
+        the join by neither, and is refused.
         """
         return (
             self.rank(label.level) <= self._rank.get(audience.clearance, 0)
@@ -93,6 +117,20 @@ class Lattice:
         return Label(
             level=max(one.level, two.level, key=self._key),
             compartments=one.compartments | two.compartments,
+            readers=readers,
+            integrity=integrity,
+        )
+
+    def _meet_two(self, one: Label, two: Label) -> Label:
+        readers = None  # whom one of the two lets in; of no restriction and any, none is left
+        if one.readers is not None and two.readers is not None:
+            readers = one.readers | two.readers
+        integrity: Integrity = "untrusted"
+        if "trusted" in (one.integrity, two.integrity):
+            integrity = "trusted"
+        return Label(
+            level=min(one.level, two.level, key=self._key),
+            compartments=one.compartments & two.compartments,
             readers=readers,
             integrity=integrity,
         )

@@ -21,12 +21,15 @@ class LabelKeys:
         tenant: Its value becomes the compartment ``tenant:VALUE``.
         ranges: Holds a list of ``{start, end, label}`` with character offsets.
         names: Other names for levels, as in ``confidential: staff_only``.
+        tlp: Levels by TLP name (``amber+strict``); where there are any, a TLP name that is not
+            here counts as the strictest level.
     """
 
     level: tuple[str, ...] = ("label", "trust", "classification", "sensitivity", "audience")
     tenant: str | None = "tenant"
     ranges: str | None = "restricted_spans"
     names: tuple[tuple[str, str], ...] = ()
+    tlp: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ragtrace.errors import PolicyFileError
-from ragtrace.labels import LabelKeys, Labeller, Lattice, SectionRule, SourceRule
+from ragtrace.errors import MissingDependencyError, PolicyFileError
+from ragtrace.labels import (
+    MAX_REGISTRY_LINE,
+    AccessList,
+    FlowLabel,
+    LabelKeys,
+    Labeller,
+    Lattice,
+    Mark,
+    PiiFinder,
+    PiiRule,
+    Registry,
+    SectionRule,
+    SensitivityLabels,
+    SourceRule,
+)
 from ragtrace.model import Action, Audience, Label, digest
 from ragtrace.policy._lines import LinedYaml
 from ragtrace.policy._policy import DEFAULT_REFUSAL, Policy
 from ragtrace.policy._rule import Rule
+from ragtrace.policy._shape import check_shape
 
-__all__ = ["parse_policy", "read_policy", "schema"]
+__all__ = ["PolicyNeedsExtraError", "parse_policy", "read_policy", "schema"]
+
+
+class PolicyNeedsExtraError(PolicyFileError, MissingDependencyError):
+    """A policy asks for an optional part that is not installed.
+
+    It is both: who installs things reads the pip line, and whoever fails closed on a policy
+    that cannot be used does so on this one too.
+    """
 
 
 @cache
@@ -31,8 +54,9 @@ def read_policy(path: str | Path) -> Policy:
     """The policy in the file at ``path``.
 
     Raises:
-        PolicyFileError: It cannot be read or is not a policy; the message names the file,
-            the line and what was expected.
+        PolicyFileError: It, or a file that it names, cannot be read or is not what it should
+            be; the message names the file, the line and what was expected.
+        PolicyNeedsExtraError: It asks for an optional part that is not installed.
     """
     try:
         data = Path(path).read_bytes()
@@ -42,20 +66,26 @@ def read_policy(path: str | Path) -> Policy:
 
 
 def parse_policy(data: bytes, name: str = "policy.yaml") -> Policy:
-    """The policy that ``data`` spells; ``name`` stands in messages.
+    """The policy that ``data`` spells.
+
+    Args:
+        data: What a policy file holds.
+        name: The file's path. It stands in messages, and what the policy names is beside it.
 
     Raises:
         PolicyFileError: As for ``read_policy``.
+        PolicyNeedsExtraError: As for ``read_policy``.
     """
     lined = LinedYaml.parse(data, name)
-    _check_shape(lined)
+    check_shape(lined, schema())
     said = lined.value
     _check_levels(lined)
     _check_names(lined)
+    _check_numbers(lined)
     lattice = Lattice(tuple(said["levels"]))
     return Policy(
         lattice=lattice,
-        labeller=_labeller(said, lattice),
+        labeller=_labeller(lined, lattice),
         audiences={name: _audience(name, entry) for name, entry in said["audiences"].items()},
         rules=tuple(
             _rule(entry, lined.line(["rules", place, "id"]))
@@ -69,62 +99,37 @@ def parse_policy(data: bytes, name: str = "policy.yaml") -> Policy:
     )
 
 
-def _check_shape(lined: LinedYaml) -> None:
-    # Imported here: only who reads a policy pays for the validator.
-    from jsonschema import Draft202012Validator
-
-    errors = sorted(
-        Draft202012Validator(schema()).iter_errors(lined.value),
-        key=lambda error: (lined.line(list(error.absolute_path)), len(error.absolute_path)),
-    )
-    for error in errors:
-        raise lined.fault(list(error.absolute_path), _expected(error))
-
-
-def _expected(error: Any) -> str:
-    if error.validator == "enum":
-        return (
-            f"expected one of {', '.join(map(str, error.validator_value))}, got {error.instance!r}"
-        )
-    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        known = sorted(error.schema.get("properties", {}))
-        unknown = [key for key in error.instance if key not in known]
-        return f"unknown key {unknown[0]!r}, expected one of {', '.join(known)}"
-    if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        return f"{missing[0]!r} is missing"
-    if error.validator == "type":
-        return f"expected {error.validator_value}, got {type(error.instance).__name__}"
-    return str(error.message)
-
-
 def _check_levels(lined: LinedYaml) -> None:
     """Every level that is used must be one that is declared."""
-    levels = set(lined.value["levels"])
-    said = lined.value
-    used: list[tuple[list[str | int], str]] = []
-    if "unlabelled" in said:
-        used.append((["unlabelled"], said["unlabelled"]))
-    for name, entry in said["audiences"].items():
-        used.append((["audiences", name, "clearance"], entry["clearance"]))
-    for other, level in said.get("labels", {}).get("names", {}).items():
-        used.append((["labels", "names", other], level))
-    for part in ("sources", "sections"):
-        for place, entry in enumerate(said.get(part, [])):
-            used.append(([part, place, "level"], entry["level"]))
-    for place, entry in enumerate(said.get("rules", [])):
-        for level in _several(entry.get("when", {}).get("label", [])):
-            used.append((["rules", place, "when", "label"], level))
+    said, levels = lined.value, set(lined.value["levels"])
     for other, level in said.get("labels", {}).get("names", {}).items():
         if other in levels and other != level:
             # A chunk labelled with it would be one thing by the levels, another by the names.
             raise lined.fault(
                 ["labels", "names", other], f"{other!r} is a level, expected another name for one"
             )
-    for path, level in used:
+    for path, level in _levels_used(said):
         if level not in levels:
             known = ", ".join(said["levels"])
             raise lined.fault(path, f"expected one of the levels {known}, got {level!r}")
+
+
+def _levels_used(said: dict[str, Any]) -> Iterator[tuple[list[str | int], str]]:
+    if "unlabelled" in said:
+        yield ["unlabelled"], said["unlabelled"]
+    for name, entry in said["audiences"].items():
+        yield ["audiences", name, "clearance"], entry["clearance"]
+    for part in ("names", "tlp", "msip"):
+        for other, level in said.get("labels", {}).get(part, {}).items():
+            yield ["labels", part, other], level
+    if "level" in said.get("pii", {}):
+        yield ["pii", "level"], said["pii"]["level"]
+    for part in ("sources", "sections"):
+        for place, entry in enumerate(said.get(part, [])):
+            yield [part, place, "level"], entry["level"]
+    for place, entry in enumerate(said.get("rules", [])):
+        for level in _several(entry.get("when", {}).get("label", [])):
+            yield ["rules", place, "when", "label"], level
 
 
 def _check_names(lined: LinedYaml) -> None:
@@ -147,7 +152,14 @@ def _check_names(lined: LinedYaml) -> None:
                 )
 
 
-def _labeller(said: dict[str, Any], lattice: Lattice) -> Labeller:
+def _check_numbers(lined: LinedYaml) -> None:
+    threshold = lined.value.get("pii", {}).get("threshold", 0)
+    if not 0 <= threshold <= 1:  # no bound of a schema keeps out what is not a number
+        raise lined.fault(["pii", "threshold"], f"expected 0 to 1, got {threshold}")
+
+
+def _labeller(lined: LinedYaml, lattice: Lattice) -> Labeller:
+    said = lined.value
     keys, plain = said.get("labels", {}), LabelKeys()
     return Labeller(
         lattice=lattice,
@@ -156,6 +168,7 @@ def _labeller(said: dict[str, Any], lattice: Lattice) -> Labeller:
             tenant=keys.get("tenant_key", plain.tenant),
             ranges=keys.get("ranges_key", plain.ranges),
             names=tuple(keys.get("names", {}).items()),
+            tlp=tuple(keys.get("tlp", {}).items()),
         ),
         sources=tuple(
             SourceRule(
@@ -172,7 +185,52 @@ def _labeller(said: dict[str, Any], lattice: Lattice) -> Labeller:
             for entry in said.get("sections", [])
         ),
         unlabelled=said.get("unlabelled", lattice.strictest),
+        marks=tuple(_marks(lined)),
+        registry=_registry(lined, lattice),
+        pii=_pii(lined, lattice),
     )
+
+
+def _marks(lined: LinedYaml) -> Iterator[Mark]:
+    keys = lined.value.get("labels", {})
+    if "msip" in keys:
+        seen: dict[str, str] = {}
+        for name in keys["msip"]:
+            if seen.setdefault(name.lower(), name) != name:
+                raise lined.fault(["labels", "msip", name], f"{name!r} is said twice")
+        yield SensitivityLabels(tuple(keys["msip"].items()))
+    if keys.get("mcp_ifc"):
+        yield FlowLabel()
+    if keys.get("acl_keys"):
+        yield AccessList(tuple(keys["acl_keys"]))
+
+
+def _registry(lined: LinedYaml, lattice: Lattice) -> Registry | None:
+    """The registry that is named; one that cannot be read makes the policy unreadable."""
+    named = lined.value.get("registry")
+    if named is None:
+        return None
+    path = Path(lined.name).parent / named
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise lined.fault(["registry"], f"{path}: expected a file")
+        with path.open("rb") as file:
+            # A line too long is cut in two; the first half is refused for its length.
+            lines = iter(partial(file.readline, MAX_REGISTRY_LINE + 1), b"")
+            return Registry.parse(lines, str(path), lattice)
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        why = getattr(error, "strerror", None) or error
+        raise lined.fault(["registry"], f"{path}: {why}") from None
+
+
+def _pii(lined: LinedYaml, lattice: Lattice) -> PiiFinder | None:
+    said = lined.value.get("pii")
+    if said is None:
+        return None
+    try:
+        return PiiFinder(PiiRule(**said | {"entities": tuple(said["entities"])}), lattice)
+    except MissingDependencyError:
+        raise PolicyNeedsExtraError("presidio-analyzer", "pii") from None
 
 
 def _label(entry: dict[str, Any]) -> Label:

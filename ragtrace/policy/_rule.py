@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, Literal
 
 from ragtrace.model import Action, Audience, Chunk, Label, Mode
 
-__all__ = ["UNNAMED_AUDIENCE", "Rule"]
+__all__ = ["UNNAMED_AUDIENCE", "Condition", "Rule", "spoken_of_as"]
+
+Condition = Literal["label", "audience", "source", "document"]
+"""What a rule may ask of a chunk and its audience, as ``when`` in a policy file names it."""
 
 UNNAMED_AUDIENCE: Final = "unknown"
 """What a request is recorded under that names no audience, and what rules call every audience
@@ -40,13 +44,24 @@ class Rule:
 
     def matches(self, chunk: Chunk, label: Label, audience: Audience) -> bool:
         """Whether the rule speaks of ``chunk``, carrying ``label``, for ``audience``."""
-        return (
-            (not self.levels or label.level in self.levels)
-            and (not self.audiences or self._speaks_of(audience))
-            and (self.source is None or fnmatchcase(chunk.source.id, self.source))
-            and (self.document is None or fnmatchcase(chunk.document.id, self.document))
-        )
+        return next(self.unmet(chunk, label, audience), None) is None
 
-    def _speaks_of(self, audience: Audience) -> bool:
-        name = audience.name if audience.known else UNNAMED_AUDIENCE
-        return name in self.audiences
+    def unmet(self, chunk: Chunk, label: Label, audience: Audience) -> Iterator[Condition]:
+        """The conditions that do not fit; none where the rule matches.
+
+        Each is looked at only when it is asked for: whoever only wants to know whether the
+        rule matches pays for the first.
+        """
+        if self.levels and label.level not in self.levels:
+            yield "label"
+        if self.audiences and spoken_of_as(audience) not in self.audiences:
+            yield "audience"
+        if self.source is not None and not fnmatchcase(chunk.source.id, self.source):
+            yield "source"
+        if self.document is not None and not fnmatchcase(chunk.document.id, self.document):
+            yield "document"
+
+
+def spoken_of_as(audience: Audience) -> str:
+    """What rules call ``audience``: its name, or ``unknown`` where the policy does not name it."""
+    return audience.name if audience.known else UNNAMED_AUDIENCE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from ragtrace.errors import PolicyFileError
+from ragtrace.errors import MissingDependencyError, PolicyFileError
 from ragtrace.labels import LabelKeys
-from ragtrace.model import Action, digest
+from ragtrace.model import Action, Passage, Source, digest
 from ragtrace.policy import DEFAULT_REFUSAL, Policy, parse_policy, read_policy, schema
 
 BASE = "version: 1\nlevels: [public, secret]\naudiences: {customer: {clearance: public}}\n"
@@ -31,6 +32,10 @@ labels:
   tenant_key: owner
   ranges_key: spans
   names: {staff_only: secret}
+  tlp: {clear: public, "amber+strict": internal}
+  msip: {2096f6a2-d2f7-48be-b329-b73aaa526e5d: internal}
+  mcp_ifc: true
+  acl_keys: [user_ids, group_ids]
 sources:
   - id: s1
     match: {source: "kb/*", uri: "*/x", metadata: {kb: staff}}
@@ -48,6 +53,11 @@ otherwise: drop
 on_block: refuse
 refusal: Sorry.
 """
+BESIDE = """\
+registry: labels.jsonl
+pii: {entities: [EMAIL_ADDRESS], compartment: pii, by_entity: false, threshold: 0.4, level: secret}
+"""
+"""What needs a file beside the policy, or an extra."""
 
 BROKEN = {
     "empty": (b"", "p:1: expected object, got NoneType"),
@@ -122,7 +132,7 @@ BROKEN = {
     "an unknown key": (
         f"{BASE}rule: []\n".encode(),
         "p:1: unknown key 'rule', expected one of audiences, labels, levels, mode, on_block, "
-        "otherwise, refusal, rules, sections, sources, unlabelled, version",
+        "otherwise, pii, refusal, registry, rules, sections, sources, unlabelled, version",
     ),
     "an unknown decision": (
         f"{BASE}rules:\n  - id: a\n    decide: permit\n".encode(),
@@ -155,6 +165,47 @@ BROKEN = {
     "a name for a level that is one": (
         f"{BASE}labels:\n  names:\n    secret: public\n".encode(),
         "p:6: labels.names.secret: 'secret' is a level, expected another name for one",
+    ),
+    "a TLP name that is none": (
+        f"{BASE}labels:\n  tlp: {{purple: secret}}\n".encode(),
+        "p:5: labels.tlp: expected one of clear, green, amber, amber+strict, red, got 'purple'",
+    ),
+    "a TLP name for no level": (
+        f"{BASE}labels:\n  tlp:\n    red: secrte\n".encode(),
+        "p:6: labels.tlp.red: expected one of the levels public, secret, got 'secrte'",
+    ),
+    "a sensitivity label for no level": (
+        f"{BASE}labels:\n  msip:\n    abc: secrte\n".encode(),
+        "p:6: labels.msip.abc: expected one of the levels public, secret, got 'secrte'",
+    ),
+    "a sensitivity label said twice": (
+        f"{BASE}labels:\n  msip:\n    abc: public\n    ABC: secret\n".encode(),
+        "p:7: labels.msip.ABC: 'ABC' is said twice",
+    ),
+    "personal data of an unknown kind": (
+        f"{BASE}pii:\n  entities: [NAME]\n".encode(),
+        "p:5: pii.entities[0]: expected one of CREDIT_CARD, CRYPTO, EMAIL_ADDRESS, IBAN_CODE, "
+        "IP_ADDRESS, MEDICAL_LICENSE, PHONE_NUMBER, UK_NHS, US_SSN, got 'NAME'",
+    ),
+    "personal data of no level": (
+        f"{BASE}pii: {{entities: [US_SSN], level: secrte}}\n".encode(),
+        "p:4: pii.level: expected one of the levels public, secret, got 'secrte'",
+    ),
+    "a threshold that is no number": (
+        f"{BASE}pii: {{entities: [US_SSN], threshold: .nan}}\n".encode(),
+        "p:4: pii.threshold: expected 0 to 1, got nan",
+    ),
+    "a registry that is not there": (
+        f"{BASE}registry: no/labels.jsonl\n".encode(),
+        "p:4: registry: no/labels.jsonl: No such file or directory",
+    ),
+    "a registry that is a folder": (
+        f"{BASE}registry: /\n".encode(),
+        "p:4: registry: /: expected a file",
+    ),
+    "a registry that can be no file": (
+        f'{BASE}registry: "a\\0b"\n'.encode(),
+        "p:4: registry: a\0b: embedded null byte",
     ),
     "an unlabelled level that is none": (
         f"{BASE}unlabelled: none\n".encode(),
@@ -190,6 +241,35 @@ def test_a_file_is_read_under_its_own_name(tmp_path: Path) -> None:
         read_policy(path)
 
 
+def test_a_registry_is_read_from_beside_the_policy(tmp_path: Path) -> None:
+    """Its path is relative to the policy's folder; a broken line is named with its own file."""
+    path = tmp_path / "bank.yaml"
+    path.write_text(f"{BASE}registry: labels/all.jsonl\n")
+    lines = tmp_path / "labels" / "all.jsonl"
+    lines.parent.mkdir()
+    lines.write_text(f'{{"digest": "{digest("note")}", "level": "secret"}}\n')
+    chunk = read_policy(path).labeller.label(Passage("note", Source("s"), {"label": "public"}))
+    assert chunk.label.level == "secret"
+    for broken in ('{"digest": 1}', "x" * 30_000):
+        lines.write_text(f"\n{broken}\n")
+        with pytest.raises(PolicyFileError, match=r"all\.jsonl:2: "):
+            read_policy(path)
+
+
+def test_an_extra_that_is_missing_makes_the_policy_unusable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever fails closed on a broken policy does so on this; the message ends in the cure."""
+
+    def missing(*_: object) -> None:
+        raise MissingDependencyError("presidio-analyzer", "pii")
+
+    monkeypatch.setattr("ragtrace.policy._reader.PiiFinder", missing)
+    for kind in (MissingDependencyError, PolicyFileError):
+        with pytest.raises(kind, match=r"pip install 'ragtrace-otel\[pii\]'$"):
+            parse_policy(f"{BASE}pii: {{entities: [US_SSN]}}".encode())
+
+
 def test_what_is_not_said_has_the_strict_meaning() -> None:
     """Unlabelled is strictest, the rest blocks and raises; a byte order mark is no matter."""
     for data in (BASE.encode(), b"\xef\xbb\xbf" + BASE.encode()):
@@ -198,13 +278,15 @@ def test_what_is_not_said_has_the_strict_meaning() -> None:
         assert (policy.otherwise, policy.mode) == (Action.BLOCK, "enforce")
         assert (policy.on_block, policy.refusal) == ("raise", DEFAULT_REFUSAL)
         assert policy.labeller.keys == LabelKeys()
+        assert policy.labeller.marks == ()
+        assert (policy.labeller.registry, policy.labeller.pii) == (None, None)
         assert not policy.observe_only
         assert policy.unreadable is None
 
 
 def test_the_line_of_a_rule_is_kept() -> None:
     """A rule knows where it stands."""
-    assert [rule.line for rule in parse_policy(FULL.encode()).rules] == [20]
+    assert [rule.line for rule in parse_policy(FULL.encode()).rules] == [24]
 
 
 def attempt(data: bytes) -> Policy | None:
@@ -295,7 +377,7 @@ def test_the_schema_is_valid() -> None:
     """What is published is a schema of the draft it names."""
     assert schema()["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
     Draft202012Validator.check_schema(schema())
-    Draft202012Validator(schema()).validate(yaml.safe_load(FULL))
+    Draft202012Validator(schema()).validate(yaml.safe_load(FULL + BESIDE))
 
 
 EFFECTS: dict[str, object] = {
@@ -309,6 +391,16 @@ EFFECTS: dict[str, object] = {
     "labels.tenant_key": None,
     "labels.ranges_key": None,
     "labels.names": {"staff_only": "internal"},
+    "labels.tlp": {"clear": "internal"},
+    "labels.msip": {"2096f6a2-d2f7-48be-b329-b73aaa526e5d": "secret"},
+    "labels.mcp_ifc": False,
+    "labels.acl_keys": ["permissions"],
+    "registry": "others.jsonl",
+    "pii.entities": ["US_SSN"],
+    "pii.compartment": "personal",
+    "pii.by_entity": True,
+    "pii.threshold": 0.5,
+    "pii.level": "internal",
     "sources.0.id": "other",
     "sources.0.match.source": "crm/*",
     "sources.0.match.uri": "*/y",
@@ -333,16 +425,23 @@ EFFECTS: dict[str, object] = {
 }
 
 
-def policy_after(path: str, value: object) -> Policy:
-    """FULL with one value changed, under the digest of FULL, so that only effects differ."""
-    tree = copy.deepcopy(yaml.safe_load(FULL))
-    node: Any = tree
+def written(tree: Any, folder: Path) -> Policy:
+    """The policy that the tree spells, with two registries beside it."""
+    for file, level in (("labels.jsonl", "secret"), ("others.jsonl", "public")):
+        (folder / file).write_text(json.dumps({"digest": digest("a note"), "level": level}))
+    text = yaml.safe_dump(tree, sort_keys=False)
+    return parse_policy(text.encode(), str(folder / "policy.yaml"))
+
+
+def changed(tree: Any, path: str, value: object) -> Any:
+    """The same tree with one value changed."""
+    tree = node = copy.deepcopy(tree)
     *steps, last = [int(step) if step.isdigit() else step for step in path.split(".")]
     for step in steps:
         node = node[step]
     assert node[last] != value
     node[last] = value
-    return parse_policy(yaml.safe_dump(tree, sort_keys=False).encode())
+    return tree
 
 
 def parts(policy: Policy) -> list[object]:
@@ -355,10 +454,15 @@ def parts(policy: Policy) -> list[object]:
 
 
 @pytest.mark.parametrize("path", EFFECTS)
-def test_every_key_has_an_effect(path: str) -> None:
+def test_every_key_has_an_effect(path: str, tmp_path: Path) -> None:
     """Changing the value of a key changes the policy that is read."""
-    plain = parse_policy(yaml.safe_dump(yaml.safe_load(FULL), sort_keys=False).encode())
-    assert parts(policy_after(path, EFFECTS[path])) != parts(plain)
+    if path.startswith("pii."):
+        pytest.importorskip("presidio_analyzer")
+    tree = yaml.safe_load(FULL + BESIDE)
+    if not path.startswith("pii."):
+        del tree["pii"]  # so that the others are tried where the extra is not installed
+    plain = written(tree, tmp_path)
+    assert parts(written(changed(tree, path, EFFECTS[path]), tmp_path)) != parts(plain)
 
 
 def keys(node: dict[str, Any], path: str = "") -> list[str]:
