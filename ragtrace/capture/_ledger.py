@@ -25,7 +25,7 @@ __all__ = ["Ledger", "Seen"]
 
 CHUNKS: Final = 2048
 """Chunks remembered per process, the least recently retrieved forgotten first. One of 1 KB
-takes about 11 KB with its seeds, so about 25 MB in all."""
+takes about 25 KB with its seeds, so about 50 MB in all."""
 
 COMPLETIONS: Final = 512
 """Completions remembered, so that what a model said is known when it comes back as context."""
