@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ragtrace.attribution._fold import FILLERS, Codes, Places
 from ragtrace.attribution._kgrams import SURELY_FOUND, K
@@ -132,17 +133,27 @@ def stretches(places: Places) -> Iterator[tuple[int, int]]:
 
 def _reach(text: Codes, rows: Codes, places: Places, diagonal: Places, block: Places) -> Places:
     """How many symbols in a row agree from each place on, the way that ``block`` goes."""
-    total = np.zeros(len(places), np.int64)
     step = int(block[1])
-    going = np.arange(len(places))
+    total, whole = _agreeing(text, rows, places, diagonal, block)
+    going = whole.nonzero()[0]
     while len(going):
-        at = (places[going] + step * total[going])[:, None] + block
-        differs = text[at] != rows[at + diagonal[going, None]]
-        agreed = differs.argmax(axis=1)
-        whole = (agreed == 0) & ~differs[:, 0]  # nothing differs within the block
-        total[going] += np.where(whole, _BLOCK, agreed)
+        further = places[going] + step * total[going]
+        agreed, whole = _agreeing(text, rows, further, diagonal[going], block)
+        total[going] += agreed
         going = going[whole]
     return total
+
+
+def _agreeing(
+    text: Codes, rows: Codes, places: Places, diagonal: Places, block: Places
+) -> tuple[Places, NDArray[np.bool_]]:
+    """How many symbols of one block agree, and whether all of them do."""
+    at = places[:, None] + block
+    differs = text[at] != rows[at + diagonal[:, None]]
+    agreed = differs.argmax(axis=1)
+    whole = (agreed == 0) & ~differs[:, 0]  # nothing differs within the block
+    agreed[whole] = _BLOCK
+    return agreed, whole
 
 
 def _differing(text: Codes, rows: Codes, begin: Places, end: Places, diagonal: Places) -> list[int]:
