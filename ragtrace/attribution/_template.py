@@ -103,17 +103,19 @@ class Templates:
             _note(self._heads, turn, message.role, head[:LONGEST])
             _note(self._tails, turn, message.role, tail[-LONGEST:][::-1])
 
+    @staticmethod
     def settle(
-        self,
-        messages: Sequence[Message],
-        found: Sequence[Attribution],
-        documents: Mapping[str, str],
+        static: Cover, found: Sequence[Attribution], documents: Mapping[str, str]
     ) -> list[Attribution]:
-        """``found``, with those explained that are here only as the template says it too."""
-        static = self.find(messages)
+        """``found``, with those explained that are here only as the template says it too.
+
+        Args:
+            static: The template text, as ``find`` gives it.
+            found: What of documents is in the prompt.
+            documents: The document of each chunk that was found.
+        """
         if not len(static):
             return list(found)
-
         held = _Messages(found, documents)
         return [
             replace(one, verdict="explained", group=(TEMPLATE,))

@@ -18,9 +18,6 @@ __all__ = ["in_corpus"]
 
 _log = logging.getLogger("ragtrace")
 
-ONE_SEED: Final = 40
-"""Symbols from which a document is found by seeds; see ``ragtrace.attribution.corpus``."""
-
 BASIS: Final = "corpus"
 """What a label of such text is based on."""
 
@@ -66,5 +63,4 @@ def _attribution(passage: CorpusPassage, chunk: Chunk, number: int) -> Attributi
     span = Span(
         number, passage.start, passage.end, 0, len(chunk.text), passage.symbols, verbatim=True
     )
-    # What is shorter than two seeds in a row was found because all of a document is there.
-    return Attribution(chunk.digest, "certain", (span,), whole=passage.symbols < ONE_SEED)
+    return Attribution(chunk.digest, "certain", (span,), whole=passage.whole)

@@ -100,9 +100,9 @@ class Ledger:
             self._take_in_completions()
             found = self._index.attribute(reading)
             chunks = {one.chunk: self._chunks[one.chunk] for one in found}
-            found = self._templates.settle(messages, found, _documents(chunks))
-            derived = _outside_turns(self._derived.attribute(reading), messages)
             template = self._templates.find(messages)
+            found = self._templates.settle(template, found, _documents(chunks))
+            derived = _outside_turns(self._derived.attribute(reading), messages)
         return Seen(found, chunks, derived, template, reading)
 
     def learn(self, turn: str, messages: Sequence[Message], seen: Seen) -> None:

@@ -93,14 +93,10 @@ def ensure() -> None:
         config = load()
         policy = read_policy(config.policy) if config.policy else Policy.observing()
         corpus = _corpus(config)
-    except (ConfigError, PolicyFileError) as error:
+    except (ConfigError, PolicyFileError, CorpusIndexError) as error:
         _log.error("ragtrace: %s; every model call is blocked until this is put right", error)
-        config, policy = Config(), Policy.closed("the policy file could not be used")
-        corpus = None
-    except CorpusIndexError as error:
-        _log.error("ragtrace: %s; every model call is blocked until this is put right", error)
-        config, policy = Config(), Policy.closed("the corpus index could not be used")
-        corpus = None
+        what = "corpus index" if isinstance(error, CorpusIndexError) else "policy file"
+        config, policy, corpus = Config(), Policy.closed(f"the {what} could not be used"), None
     _install(config, policy, corpus, None, None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ragtrace.cli._label import label_as_json
 from ragtrace.cli._line import printable, say
 from ragtrace.cli._table import console, table
 from ragtrace.model import Audience, Decision, Label
@@ -45,10 +46,10 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
     return {
         "document": chunk.document.id,
         "source": chunk.source.id,
-        "label": _label_as_json(explanation.label),
+        "label": label_as_json(explanation.label),
         "basis": chunk.basis,
         "ranges": [
-            {"start": part.start, "end": part.end, "label": _label_as_json(part.label)}
+            {"start": part.start, "end": part.end, "label": label_as_json(part.label)}
             for part in chunk.ranges
         ],
         "audience": {
@@ -106,15 +107,6 @@ def _standing(explanation: Explanation) -> str:
     if standing.unread:
         faults.append("the audience is not among its readers")
     return f"does not permit it: {'; '.join(faults)}"
-
-
-def _label_as_json(label: Label) -> dict[str, Any]:
-    return {
-        "level": label.level,
-        "compartments": sorted(label.compartments),
-        "readers": None if label.readers is None else sorted(label.readers),
-        "integrity": label.integrity,
-    }
 
 
 def _tried_as_json(tried: Tried) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import click
 
 from ragtrace.cli import _options
 from ragtrace.cli._documents import Raw, Reading
+from ragtrace.cli._label import label_as_json
 from ragtrace.cli._table import console, table
 from ragtrace.config import INDEX, INDEX_KEY_FILE
 from ragtrace.errors import CorpusIndexError
@@ -258,21 +259,12 @@ def _as_json(passage: CorpusPassage) -> dict[str, Any]:
         "symbols": passage.symbols,
         "document": passage.document,
         "source": passage.source.id,
-        "label": _label_as_json(passage.label),
-        "labels": [_label_as_json(label) for label in passage.labels],
+        "label": label_as_json(passage.label),
+        "labels": [label_as_json(label) for label in passage.labels],
         "owners": [
-            {"document": o.document, "source": o.source.id, "label": _label_as_json(o.label)}
+            {"document": o.document, "source": o.source.id, "label": label_as_json(o.label)}
             for o in passage.owners
         ],
         "copies": passage.copies,
         "boilerplate": passage.boilerplate,
-    }
-
-
-def _label_as_json(label: Label) -> dict[str, Any]:
-    return {
-        "level": label.level,
-        "compartments": sorted(label.compartments),
-        "readers": None if label.readers is None else sorted(label.readers),
-        "integrity": label.integrity,
     }

@@ -29,7 +29,8 @@ class Application:
     def ask(self, turn: str, *messages: Message) -> dict[str, Attribution]:
         """What is found in a prompt, settled and learned from."""
         found = self.index.attribute(messages)
-        settled = self.templates.settle(messages, found, self.documents)
+        static = self.templates.find(messages)
+        settled = self.templates.settle(static, found, self.documents)
         self.templates.learn(turn, messages, found, self.documents)
         return {one.chunk: one for one in settled}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ragtrace.attribution.corpus._seeds import SEED, STRIDE
 from ragtrace.model import Label, Source
 
 __all__ = ["CorpusOwner", "CorpusPassage"]
@@ -40,6 +41,11 @@ class CorpusPassage:
     labels: tuple[Label, ...]
     copies: int
     boilerplate: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether it was found because all of a document is there, too short for two seeds."""
+        return self.symbols < SEED + STRIDE
 
     @property
     def document(self) -> str:
