@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import Final, Generic, TypeVar
 
 from ragtrace.errors import ConfigError
@@ -17,6 +18,10 @@ _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
 
 _STORE: Final = ".ragtrace"
+
+_POLICY_RELOAD: Final = 2.0
+"""Seconds: asking the file system takes a few microseconds, and nobody who has changed a policy
+looks for the effect sooner."""
 
 
 def _boolean(text: str) -> bool:
@@ -32,6 +37,16 @@ def _content(text: str) -> bool:
     if text not in ("off", "full"):
         raise ValueError("off or full")
     return text == "full"
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text) if text else _POLICY_RELOAD
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < inf:
+        raise ValueError("a number of seconds, or 0")
+    return seconds
 
 
 def _optional(text: str) -> str | None:
@@ -70,6 +85,12 @@ class Setting(Generic[T]):
 POLICY: Final = Setting(
     "RAGTRACE_POLICY", _optional, None, "Policy file; without one, only traces."
 )
+POLICY_RELOAD: Final = Setting(
+    "RAGTRACE_POLICY_RELOAD",
+    _seconds,
+    _POLICY_RELOAD,
+    "Seconds from one look at the policy's files to the next; 0 never looks again.",
+)
 AUDIENCE: Final = Setting(
     "RAGTRACE_AUDIENCE", _optional, None, "Audience of requests that do not name their own."
 )
@@ -88,6 +109,18 @@ INDEX: Final = Setting(
 INDEX_KEY_FILE: Final = Setting(
     "RAGTRACE_INDEX_KEY_FILE", _optional, None, "File that holds the secret of that index."
 )
+LEDGER: Final = Setting(
+    "RAGTRACE_LEDGER", _optional, None, "URL of the Redis that shares the ledger of all processes."
+)
+LEDGER_KEY_FILE: Final = Setting(
+    "RAGTRACE_LEDGER_KEY_FILE", _optional, None, "File with base64 of the 32 bytes it is sealed by."
+)
+BAGGAGE_KEY_FILE: Final = Setting(
+    "RAGTRACE_BAGGAGE_KEY_FILE",
+    _optional,
+    None,
+    "File with base64 of the key, 32 bytes or more, that signs labels between services.",
+)
 STORE: Final = Setting(
     "RAGTRACE_STORE", _store, _STORE, "Directory or URL of the store that commands read."
 )
@@ -103,11 +136,15 @@ READ_TOKEN: Final = Setting(
 
 SETTINGS: Final[tuple[Setting[object], ...]] = (
     POLICY,
+    POLICY_RELOAD,
     AUDIENCE,
     CONTENT,
     OPENINFERENCE,
     INDEX,
     INDEX_KEY_FILE,
+    LEDGER,
+    LEDGER_KEY_FILE,
+    BAGGAGE_KEY_FILE,
     STORE,
     VAULT_KEY,
     VAULT_KEY_FILE,
@@ -126,6 +163,10 @@ class Config:
         openinference: Whether OpenInference names are written too.
         index: Directory of a corpus index.
         index_key_file: File that holds its secret, where that is not in the directory.
+        policy_reload: Seconds from one look at the policy's files to the next; 0 for never.
+        ledger: URL of the Redis by which the ledger is shared; it may hold a password.
+        ledger_key_file: File that holds the key of what is in it.
+        baggage_key_file: File that holds the key that signs labels between services.
     """
 
     policy: str | None = None
@@ -134,6 +175,10 @@ class Config:
     openinference: bool = False
     index: str | None = None
     index_key_file: str | None = None
+    policy_reload: float = _POLICY_RELOAD
+    ledger: str | None = field(default=None, repr=False)
+    ledger_key_file: str | None = None
+    baggage_key_file: str | None = None
 
 
 def load(
@@ -143,6 +188,7 @@ def load(
     content: bool | None = None,
     openinference: bool | None = None,
     index: str | None = None,
+    ledger: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Config:
     """Resolve the settings: an argument beats the environment beats the default.
@@ -158,4 +204,8 @@ def load(
         openinference=openinference if openinference is not None else OPENINFERENCE.value(env),
         index=index if index is not None else INDEX.value(env),
         index_key_file=INDEX_KEY_FILE.value(env),
+        policy_reload=POLICY_RELOAD.value(env),
+        ledger=ledger if ledger is not None else LEDGER.value(env),
+        ledger_key_file=LEDGER_KEY_FILE.value(env),
+        baggage_key_file=BAGGAGE_KEY_FILE.value(env),
     )

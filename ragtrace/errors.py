@@ -10,10 +10,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigError",
     "CorpusIndexError",
+    "DeclassificationError",
+    "LedgerUnreachableError",
     "MissingDependencyError",
     "PolicyBlocked",
     "PolicyFileError",
     "RagtraceError",
+    "RegistryFileError",
     "StoreError",
     "WireError",
 ]
@@ -31,6 +34,18 @@ class ConfigError(RagtraceError):
 
 class PolicyFileError(RagtraceError):
     """A policy file cannot be used; the message names file, line and what was expected."""
+
+
+class RegistryFileError(PolicyFileError):
+    """The registry that a policy names cannot be used; the message names file and line."""
+
+
+class LedgerUnreachableError(RagtraceError):
+    """The ledger that several processes share does not answer."""
+
+
+class DeclassificationError(RagtraceError):
+    """A text cannot be declassified so, or none was; nothing was recorded."""
 
 
 class WireError(RagtraceError):

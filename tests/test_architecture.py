@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 HEAVY = ("fastapi", "starlette", "uvicorn", "chdb", "clickhouse_connect", "langchain_core", "rich")
-HEAVY += ("cryptography", "jsonschema", "presidio_analyzer", "pandas")
+HEAVY += ("cryptography", "redis", "jsonschema", "presidio_analyzer", "pandas")
 
 
 def run(code: str) -> str:

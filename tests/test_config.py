@@ -11,6 +11,7 @@ from ragtrace.errors import ConfigError
 
 READ: dict[str, list[tuple[str, Any]]] = {
     "RAGTRACE_POLICY": [("p.yaml", "p.yaml"), ("", None)],
+    "RAGTRACE_POLICY_RELOAD": [("0", 0.0), ("0.5", 0.5), ("", 2.0)],
     "RAGTRACE_AUDIENCE": [("customer", "customer"), ("", None)],
     "RAGTRACE_CONTENT": [("full", True), ("off", False)],
     "RAGTRACE_OPENINFERENCE": [
@@ -19,6 +20,9 @@ READ: dict[str, list[tuple[str, Any]]] = {
     ],
     "RAGTRACE_INDEX": [("/srv/index", "/srv/index"), ("", None)],
     "RAGTRACE_INDEX_KEY_FILE": [("/run/index.key", "/run/index.key"), ("", None)],
+    "RAGTRACE_LEDGER": [("redis://cache:6379/2", "redis://cache:6379/2"), ("", None)],
+    "RAGTRACE_LEDGER_KEY_FILE": [("/run/ledger.key", "/run/ledger.key"), ("", None)],
+    "RAGTRACE_BAGGAGE_KEY_FILE": [("/run/baggage.key", "/run/baggage.key"), ("", None)],
     "RAGTRACE_STORE": [("http://x:1", "http://x:1"), ("", ".ragtrace")],
     "RAGTRACE_VAULT_KEY": [("a2V5", "a2V5"), ("", None)],
     "RAGTRACE_VAULT_KEY_FILE": [("/run/key", "/run/key"), ("", None)],
@@ -27,6 +31,10 @@ READ: dict[str, list[tuple[str, Any]]] = {
 BAD = {
     "RAGTRACE_CONTENT": ("on", "RAGTRACE_CONTENT: expected off or full"),
     "RAGTRACE_OPENINFERENCE": ("hunter2", "RAGTRACE_OPENINFERENCE: expected true or false"),
+    "RAGTRACE_POLICY_RELOAD": (
+        "hunter2",
+        "RAGTRACE_POLICY_RELOAD: expected a number of seconds, or 0",
+    ),
 }
 ENVIRONMENT = {
     "RAGTRACE_POLICY": "p.yaml",
@@ -62,6 +70,13 @@ def test_a_bad_value_is_not_repeated(variable: str) -> None:
     assert str(caught.value) == message
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "1e999", "2s"])
+def test_seconds_that_are_none(seconds: str) -> None:
+    """Neither less than none, nor for ever, nor no number."""
+    with pytest.raises(ConfigError, match="RAGTRACE_POLICY_RELOAD: expected a number of seconds"):
+        load(environ={"RAGTRACE_POLICY_RELOAD": seconds})
 
 
 def test_the_environment_beats_the_default() -> None:

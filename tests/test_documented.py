@@ -82,6 +82,17 @@ def test_every_rule_of_our_own_is_documented_and_used(rule: str) -> None:
     assert any(f'"{rule}"' in source.read_text("utf-8") for source in sources)
 
 
+@pytest.mark.parametrize("kind", sorted(schema()["properties"]["failures"]["properties"]))
+def test_every_failure_is_documented_and_used(kind: str) -> None:
+    """A failure that a policy may speak of stands in docs/policy.md with its default."""
+    assert f"| `{kind}` |" in page("policy.md")
+    import ragtrace
+
+    capture = (Path(ragtrace.__file__).parent / "capture" / "_failed.py").read_text("utf-8")
+    ruling = (Path(ragtrace.__file__).parent / "policy" / "_shortlist.py").read_text("utf-8")
+    assert f'"{kind}"' in capture + ruling
+
+
 def test_every_row_of_the_failure_table_has_its_test() -> None:
     """A row of docs/failures.md names a test, and each test has a row."""
     rows = {

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +20,22 @@ from langchain_core.documents import Document
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.retrievers import BaseRetriever
+from opentelemetry import context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
 import ragtrace
 from ragtrace.attribution.corpus import CorpusDocument, CorpusWriter
-from ragtrace.capture import current, ensure
-from ragtrace.errors import ConfigError, CorpusIndexError, PolicyFileError
+from ragtrace.capture import Ledger, Propagator, Runtime, current, ensure, failures, install
+from ragtrace.errors import (
+    ConfigError,
+    CorpusIndexError,
+    LedgerUnreachableError,
+    PolicyFileError,
+)
 from ragtrace.labels import Labeller
 from ragtrace.model import Label, Source
-from ragtrace.testing import recording
+from ragtrace.testing import RecordedSpan, recording
 
 SECRET = (
     "Advisers may waive the early repayment charge of a mortgage once, with code LANTERN-11, "
@@ -44,6 +55,27 @@ otherwise: drop
 def policy(tmp_path: Path) -> str:
     path = tmp_path / "policy.yaml"
     path.write_text(POLICY)
+    return str(path)
+
+
+@pytest.fixture
+def say(policy: str) -> Callable[[str], str]:
+    """The policy, and what it says beyond."""
+
+    def said(more: str) -> str:
+        Path(policy).write_text(POLICY + more)
+        return policy
+
+    return said
+
+
+@pytest.fixture
+def ledger_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A file with a key, and the setting that names it."""
+    pytest.importorskip("redis")
+    path = tmp_path / "key"
+    path.write_bytes(base64.b64encode(bytes(32)))
+    monkeypatch.setenv("RAGTRACE_LEDGER_KEY_FILE", str(path))
     return str(path)
 
 
@@ -86,6 +118,28 @@ def ask(audience: str | None, said_by: Model, **fields: Any) -> str:
         return str(said_by.invoke(f"Context: {text}\nMay I leave?").content)
 
 
+def decision(span: RecordedSpan) -> tuple[Any, ...]:
+    """What a span says was decided: action, rule and mode."""
+    return tuple(
+        span.attributes[f"ragtrace.decision.{part}"] for part in ("action", "rule", "mode")
+    )
+
+
+def running() -> Runtime:
+    runtime = current()
+    assert runtime is not None
+    return runtime
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Go on once something has come true; a failure says that it never has."""
+    for _ in range(3000):
+        if true():
+            return
+        time.sleep(0.005)
+    pytest.fail("this has not come true")
+
+
 def as_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under pytest ragtrace raises its own failures; these tests want what a user gets."""
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
@@ -109,8 +163,10 @@ def test_the_model_raises(policy: str) -> None:
     assert recorder.of("chat")[0].attributes["error.type"] == "TimeoutError"
 
 
-def test_judging_a_chunk_fails(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A chunk that cannot be judged blocks the prompt it reaches, unless nothing is enforced."""
+def test_judging_a_chunk_fails(
+    policy: str, say: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chunk that cannot be judged blocks the prompt it reaches, unless the policy lets it."""
 
     def fail(*_: Any) -> None:
         raise ZeroDivisionError
@@ -122,26 +178,92 @@ def test_judging_a_chunk_fails(policy: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert asked.asked == []
     with recording():
         assert ask("staff", asked) == "an answer"
+    with recording(say("failures: {judge-error: {staff: allow}}")) as recorder:
+        assert ask("staff", asked) == "an answer"
+        assert decision(recorder.of("retrieval")[0]) == ("allow", "judge-error", "enforce")
+        with pytest.raises(ragtrace.PolicyBlocked, match="judge-error"):
+            ask("customer", asked)
+    with recording(say("mode: shadow")) as recorder:
+        assert ask("customer", asked) == "an answer"
+        assert decision(recorder.of("retrieval")[0]) == ("allow", "judge-error", "shadow")
 
 
-def test_judging_a_prompt_fails(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A prompt that cannot be judged is not sent, unless nothing is enforced."""
+def test_judging_a_prompt_fails(
+    policy: str, say: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prompt that cannot be judged is not sent, unless the policy lets it, which is recorded."""
 
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
     asked = model()
     with recording(policy):
-        monkeypatch.setattr("ragtrace.capture._assembly._read", fail)
+        monkeypatch.setattr("ragtrace.capture._assembly.judge_messages", fail)
         with pytest.raises(ragtrace.PolicyBlocked, match="judge-error"):
             ask("staff", asked)
         assert asked.asked == []
     with recording():
         assert ask("staff", asked) == "an answer"
+    with recording(say("failures: {judge-error: {staff: allow}}")) as recorder:
+        assert ask("staff", asked) == "an answer"
+        (span,) = recorder.of("chat")
+        assert decision(span) == ("allow", "judge-error", "enforce")
+        assert "the policy says allow" in span.attributes["ragtrace.decision.reason"]
+        with pytest.raises(ragtrace.PolicyBlocked, match="judge-error"):
+            ask("customer", asked)
+    with recording(say("mode: shadow")) as recorder:
+        assert ask("customer", asked) == "an answer"
+        assert decision(recorder.of("chat")[0]) == ("allow", "judge-error", "shadow")
 
 
-def test_judging_a_cached_answer_fails(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cached answer that cannot be judged is withheld."""
+def test_judging_a_prompt_of_a_blocked_request_fails(
+    say: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a failure allows is no way around a block that was there before it."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    asked = model()
+    with recording(say("failures: {judge-error: allow}")), ragtrace.request(audience="customer"):
+        found = Notes(level="cosmic").invoke("charge")
+        with pytest.raises(ragtrace.PolicyBlocked, match="unknown-level"):
+            asked.invoke(found[0].page_content)
+        monkeypatch.setattr("ragtrace.capture._assembly.judge_messages", fail)
+        with pytest.raises(ragtrace.PolicyBlocked, match="already-blocked"):
+            asked.invoke("hello")
+    assert asked.asked == []
+
+
+def test_judging_a_prompt_takes_too_long(say: Callable[[str], str]) -> None:
+    """After the seconds that the policy gives, what it says for that counts."""
+    asked = model()
+
+    def each_look_takes(seconds: float) -> None:
+        clock = count(0, seconds)
+        install(replace(running(), clock=lambda: next(clock)))
+
+    for limits in ("", "limits: {judge_seconds: 2.5}"):
+        with recording(say(limits)):
+            each_look_takes(1)
+            if not limits:
+                assert ask("staff", asked) == "an answer"
+                each_look_takes(3)
+            with pytest.raises(ragtrace.PolicyBlocked, match="judge-timeout"):
+                ask("staff", asked)
+    assert len(asked.asked) == 1
+    with recording(say("failures: {judge-timeout: {staff: allow}}")) as recorder:
+        each_look_takes(6)
+        assert ask("staff", asked) == "an answer"
+        assert decision(recorder.of("chat")[0]) == ("allow", "judge-timeout", "enforce")
+        with pytest.raises(ragtrace.PolicyBlocked, match="judge-timeout"):
+            ask("customer", asked)
+
+
+def test_judging_a_cached_answer_fails(
+    policy: str, say: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cached answer that cannot be judged is withheld, unless the policy lets it."""
     from langchain_core.caches import InMemoryCache
 
     def fail(*_: Any) -> None:
@@ -150,9 +272,125 @@ def test_judging_a_cached_answer_fails(policy: str, monkeypatch: pytest.MonkeyPa
     cached = model(cache=InMemoryCache())
     with recording(policy), ragtrace.request(audience="staff"):
         assert cached.invoke("hello").content == "an answer"
-        monkeypatch.setattr("ragtrace.capture._call.judge_found", fail)
+        monkeypatch.setattr("ragtrace.capture._call.judge_cached", fail)
         assert cached.invoke("hello").content == "[withheld]"
     assert cached.asked == ["hello"]
+    with recording(say("failures: {judge-error: {staff: allow}}")) as recorder:
+        for audience, answer in (("staff", "an answer"), ("customer", "[withheld]")):
+            with ragtrace.request(audience=audience):
+                assert cached.invoke("hello").content == answer
+        decided = [decision(span) for span in recorder.of("chat")]
+        assert decided == [("allow", "judge-error", "enforce"), ("block", "judge-error", "enforce")]
+
+
+def test_a_shared_ledger_is_unreachable(
+    say: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What other processes have seen is not known: the prompt counts as the policy says."""
+
+    def fail(*_: Any) -> None:
+        raise LedgerUnreachableError
+
+    asked = model()
+    with recording(say("failures: {judge-error: allow, ledger-unreachable: {staff: allow}}")):
+        monkeypatch.setattr(Ledger, "attribute", fail)
+        with ragtrace.request(audience="staff"):
+            assert asked.invoke("hello").content == "an answer"
+        with (
+            ragtrace.request(audience="customer"),
+            pytest.raises(ragtrace.PolicyBlocked, match="ledger-unreachable"),
+        ):
+            asked.invoke("hello")
+
+
+def test_a_shared_ledger_is_unreachable_at_init(
+    policy: str, ledger_key: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The application starts with a warning, and each call is decided by the failure table."""
+    asked = model()
+    with recording(policy, ledger=f"unix://{tmp_path}/nowhere.sock"):
+        assert "shared ledger does not answer" in caplog.text
+        with pytest.raises(ragtrace.PolicyBlocked, match="ledger-unreachable"):
+            asked.invoke("hello")
+    assert asked.asked == []
+
+
+def test_a_shared_ledger_is_unreachable_for_a_search(
+    say: Callable[[str], str], ledger_key: str, tmp_path: Path
+) -> None:
+    """What the passages are made of is not known: they are blocked, unless the policy lets them."""
+    url = f"unix://{tmp_path}/nowhere.sock"
+    with recording(say("failures: {ledger-unreachable: {staff: allow}}"), ledger=url):
+        for audience, passes in (("staff", True), ("customer", False)):
+            with ragtrace.request(audience=audience):
+                (found,) = Notes(level="public").invoke("charge")
+            assert (found.page_content == SECRET) is passes
+
+
+def test_a_shared_ledger_has_no_key(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No text leaves in the clear: nothing starts, or nothing passes."""
+    from ragtrace_langchain import LangChainInstrumentor
+
+    with pytest.raises(ConfigError, match="RAGTRACE_LEDGER_KEY_FILE"):
+        ragtrace.init(policy, ledger="redis://localhost")
+    monkeypatch.setenv("RAGTRACE_POLICY", policy)
+    monkeypatch.setenv("RAGTRACE_LEDGER", "redis://localhost")
+    LangChainInstrumentor().instrument()
+    asked = model()
+    with pytest.raises(ragtrace.PolicyBlocked, match="settings could not be used"):
+        asked.invoke("hello")
+    assert asked.asked == []
+
+
+def test_an_entry_of_a_shared_ledger_cannot_be_read(
+    policy: str, ledger_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left out; where nothing can be read, the ledger counts as unreachable."""
+    from ragtrace.capture._stream import Stream
+
+    asked = model()
+    monkeypatch.setattr(Stream, "read", lambda self: [(b"1-0", {b"v": b"1", b"e": b"?"})])
+    before = sum(failures().values())
+    with recording(policy, ledger="unix:///nowhere.sock"):
+        with pytest.raises(ragtrace.PolicyBlocked, match="ledger-unreachable"):
+            asked.invoke("hello")
+    assert sum(failures().values()) > before
+    assert asked.asked == []
+
+
+def test_an_envelope_in_baggage_cannot_be_read(
+    policy: str, ledger_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is as if there were none."""
+    monkeypatch.setenv("RAGTRACE_BAGGAGE_KEY_FILE", ledger_key)
+    before = sum(failures().values())
+    with recording(policy):
+        arrived = Propagator().extract({"baggage": "ragtrace=1.a.b.c"})
+        token = context.attach(arrived)
+        try:
+            assert ask("staff", model()) == "an answer"
+        finally:
+            context.detach(token)
+    assert sum(failures().values()) > before
+
+
+def test_a_prompt_holds_more_than_a_guard_can(
+    say: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is not called; where the policy lets it, it is called without a guard."""
+    monkeypatch.setattr("ragtrace.capture._failed.MOST_GUARDED", len(SECRET) - 1)
+    asked = model(answer=SECRET)
+    told = "rules: [{id: r, decide: context_only, when: {label: staff_only, audience: customer}}]\n"
+    with recording(say(told)):
+        with pytest.raises(ragtrace.PolicyBlocked, match="guard-overload"):
+            ask("customer", asked)
+        assert ask("staff", asked) == SECRET
+    with recording(say(f"{told}failures: {{guard-overload: {{customer: allow}}}}")) as recorder:
+        assert ask("customer", asked) == SECRET
+        assert decision(recorder.of("chat")[0]) == ("allow", "guard-overload", "enforce")
+    monkeypatch.setattr("ragtrace.capture._failed.MOST_GUARDED", len(SECRET))
+    with recording(say(told)):
+        assert ask("customer", asked) == "[withheld]."
 
 
 def test_the_policy_file_is_broken_at_init(policy: str, tmp_path: Path) -> None:
@@ -193,6 +431,41 @@ def test_the_policy_file_is_broken_in_the_environment(
     with pytest.raises(ragtrace.PolicyBlocked, match="policy-unreadable"):
         asked.invoke("hello")
     assert asked.asked == []
+
+
+def test_the_policy_file_breaks_while_running(
+    say: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The policy that was read before stays in force, and spans say so."""
+    monkeypatch.setenv("RAGTRACE_POLICY_RELOAD", "0.01")
+    asked = model()
+    with recording(say("")) as recorder:
+        say("levels: [")
+        until(lambda: running().stale is not None)
+        assert ask("customer", asked) == "an answer"
+        assert SECRET not in asked.asked[0]
+        (span,) = (span for span in recorder.spans if span.name == "ragtrace.request")
+        assert span.attributes["ragtrace.policy.stale"] is True
+
+
+def test_the_registry_breaks_while_running(
+    say: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that was read before stays in force, unless the policy says to block."""
+    monkeypatch.setenv("RAGTRACE_POLICY_RELOAD", "0.01")
+    registry = tmp_path / "labels.jsonl"
+    more = "registry: labels.jsonl\nfailures: {registry-unreachable: {customer: block}}"
+    for broken in (registry.unlink, lambda: registry.write_text("{")):
+        registry.write_text("")
+        with recording(say(more)):
+            broken()
+            until(lambda: running().stale is not None)
+            assert ask("staff", model()) == "an answer"
+            with pytest.raises(ragtrace.PolicyBlocked, match="registry-unreachable"):
+                ask("customer", model())
+            registry.write_text("")
+            until(lambda: running().stale is None)
+            assert ask("customer", model()) == "an answer"
 
 
 def test_the_corpus_index_is_broken_at_init(policy: str, tmp_path: Path) -> None:
@@ -330,6 +603,23 @@ class Logs:
         raise OSError("no route")
 
 
+@pytest.mark.parametrize("fails", ["_completion.derive", "_answer.derived"])
+def test_an_answer_cannot_be_remembered(
+    fails: str, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given all the same; the failure is counted."""
+    as_in_production(monkeypatch)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    with recording(policy):
+        monkeypatch.setattr(f"ragtrace.capture.{fails}", fail)
+        before = failures().get("derived text", 0)
+        assert ask("staff", model()) == "an answer"
+        assert failures()["derived text"] == before + 1
+
+
 def test_texts_cannot_be_exported(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A vault that cannot be reached does not reach the caller."""
     as_in_production(monkeypatch)
@@ -365,6 +655,35 @@ def test_the_audience_is_unknown(policy: str, name: str | None) -> None:
         assert ask(name, asked) == "an answer"
         assert SECRET not in asked.asked[0]
         assert recorder.of("chat")[0].attributes["ragtrace.audience.known"] is False
+
+
+@pytest.mark.parametrize("name", [None, "auditor"])
+def test_the_audience_is_unknown_and_blocked(say: Callable[[str], str], name: str | None) -> None:
+    """The policy may ask for a name that it knows, whatever is in the prompt."""
+    asked = model()
+    with recording(say("failures: {unknown-audience: block}")):
+        with (
+            ragtrace.request(audience=name),
+            pytest.raises(ragtrace.PolicyBlocked, match="unknown-audience"),
+        ):
+            asked.invoke("hello")
+        with ragtrace.request(audience="customer"):
+            assert asked.invoke("hello").content == "an answer"
+    with recording(say("failures: {unknown-audience: block}\nmode: shadow")):
+        assert ask(name, asked) == "an answer"
+
+
+def test_the_level_is_unknown(say: Callable[[str], str]) -> None:
+    """Text of a level that the policy does not declare blocks, unless the policy lets it pass."""
+    asked = model()
+    with recording(say("")), pytest.raises(ragtrace.PolicyBlocked, match="unknown-level"):
+        ask("staff", asked, level="cosmic")
+    assert asked.asked == []
+    with recording(say("failures: {unknown-level: {staff: allow}}")) as recorder:
+        assert ask("staff", asked, level="cosmic") == "an answer"
+        assert decision(recorder.of("chat")[0]) == ("allow", "unknown-level", "enforce")
+        with pytest.raises(ragtrace.PolicyBlocked, match="unknown-level"):
+            ask("customer", asked, level="cosmic")
 
 
 def test_the_framework_is_of_an_unsupported_version(

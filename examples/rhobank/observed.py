@@ -58,9 +58,10 @@ class Observed:
         return sum(int(_attribute(span, WITHHELD) or 0) for span in self._calls)
 
     def _sent(self) -> list[Flow]:
-        """Return the flows into prompts that were sent."""
+        """Return the flows of articles into prompts that were sent."""
         sent = [span for span in self._calls if _attribute(span, ACTION) != "block"]
-        return [flow for span in sent for flow in _flows(span)]
+        flows = [flow for span in sent for flow in _flows(span)]
+        return [flow for flow in flows if flow["document"] in self._articles]
 
     def _is_whole(self, flow: Flow) -> bool:
         article = self._articles[flow["document"]]

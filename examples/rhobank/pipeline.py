@@ -10,8 +10,10 @@ from subprocess import PIPE, Popen
 
 from knowledge import Article
 from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnablePassthrough
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
 from langchain_openai import ChatOpenAI
@@ -24,7 +26,15 @@ from embeddings import HashedWordEmbeddings
 from endpoint import MODEL_SERVER, STOP_SECONDS, base_url
 from extract import NOT_FOUND
 
-__all__ = ["NOT_FOUND", "READERS", "build_chain", "build_store", "recording_model"]
+__all__ = [
+    "NOT_FOUND",
+    "READERS",
+    "build_chain",
+    "build_store",
+    "chain_of",
+    "document",
+    "recording_model",
+]
 
 # Model servers by what they do when no sentence fits the question well: say so, or quote anyhow.
 READERS = {"cautious": MODEL_SERVER, "obliging": Path(__file__).with_name("obliging_server.py")}
@@ -48,14 +58,18 @@ PROMPT = ChatPromptTemplate.from_messages(
 def build_store(articles: Sequence[Article]) -> VectorStore:
     """Return an exact in-memory store of `articles`, one chunk each, with their labels."""
     store = InMemoryVectorStore(HashedWordEmbeddings())
-    store.add_documents([_document(article) for article in articles])
+    store.add_documents([document(article) for article in articles])
     return store
 
 
 def build_chain(store: VectorStore, url: str, top_k: int) -> Runnable[str, str]:
     """Return the chain from a question to its answer, which may see `top_k` articles."""
-    retriever = store.as_retriever(search_kwargs={"k": top_k})
     model = ChatOpenAI(base_url=url, api_key=KEY, model=MODEL, temperature=0)
+    return chain_of(store.as_retriever(search_kwargs={"k": top_k}), model)
+
+
+def chain_of(retriever: BaseRetriever, model: BaseChatModel) -> Runnable[str, str]:
+    """Return the chain from a question to what `model` answers from what `retriever` finds."""
     inputs = {"context": retriever | _format, "question": RunnablePassthrough()}
     chain: Runnable[str, str] = inputs | PROMPT | model | StrOutputParser()
     return chain
@@ -76,7 +90,8 @@ def recording_model(reader: str, record: Path) -> Iterator[str]:
             server.wait(STOP_SECONDS)
 
 
-def _document(article: Article) -> Document:
+def document(article: Article) -> Document:
+    """Return `article` as it is retrieved, with its label and its ranges."""
     spans = [{"start": a, "end": b, "label": "staff_only"} for a, b in article.ranges]
     # As JSON text, because many stores keep only scalars.
     metadata = {"id": article.id, "label": article.label, "restricted_spans": json.dumps(spans)}

@@ -66,8 +66,12 @@ class Cover:
 
     def holds(self, message: int, start: int, end: int) -> bool:
         """Whether all of places ``start`` to ``end`` of a message are in it."""
+        return not self.left(message, start, end)
+
+    def left(self, message: int, start: int, end: int) -> list[tuple[int, int]]:
+        """The stretches between places ``start`` and ``end`` of a message that are not in it."""
         base = message * _MESSAGE
-        return not self._gaps(base + start, base + end)
+        return [(lo - base, hi - base) for lo, hi in self._gaps(base + start, base + end)]
 
     def overlaps(self, other: Cover) -> bool:
         """Whether the two have a place in common."""

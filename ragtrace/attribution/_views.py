@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
-from urllib.parse import unquote
 
 import numpy as np
 
+from ragtrace.attribution._escapes import ESCAPE, TRIGGERS, unescape
 from ragtrace.attribution._fold import Codes, Places
 from ragtrace.attribution._skeleton import Skeleton, skeleton
 
@@ -30,24 +29,11 @@ MARGIN: Final = 256
 """Characters around an escape that are read over with it: a run through it is found there, with
 several times the evidence that is needed, and what lies farther off is found in the text itself."""
 
-TAG: Final = 40
-"""Longest HTML tag that is taken out. What stands in a longer one is text: an ``alt`` or a
-``title`` can hold a document, and a run that went across it would speak for it."""
-
 READABLE: Final = 0.85
 """Share of what base64 gave that must be letters, digits, blanks and ASCII: beside the encoded text
 stands what was glued to it, and what is no text at all gives a third."""
 
-_TRIGGERS: Final = "\\&%<"
-_ESCAPES: Final = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair that is one character
-    r"|\\u[0-9a-fA-F]{4}"
-    r"|\\x[0-9a-fA-F]{2}|\\U00[01][0-9a-fA-F]{5}"
-    r"|\\[\\nrtbf\"'/]"
-    r"|&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});"
-    r"|%(?:[0-7][0-9a-fA-F]|[c-fC-F][0-9a-fA-F](?:%[89abAB][0-9a-fA-F]){1,3})"
-    rf"|</?[a-zA-Z][^<>]{{0,{TAG}}}>|<!--"
-)
+_ESCAPE: Final = re.compile(ESCAPE)
 _BASE64: Final = re.compile(rf"[A-Za-z0-9+/_\r\n-]{{{ENCODED_WORD},}}")
 _URL_SAFE: Final = str.maketrans("-_", "+/", "\r\n")
 
@@ -155,10 +141,10 @@ class _Piece:
 
 
 def _escaped(text: str) -> list[_Piece]:
-    if not any(trigger in text for trigger in _TRIGGERS):
+    if not any(trigger in text for trigger in TRIGGERS):
         return []
-    found = _ESCAPES.finditer(text)
-    return [_Piece(match.start(), match.end(), _unescape(match[0])) for match in found]
+    found = _ESCAPE.finditer(text)
+    return [_Piece(match.start(), match.end(), unescape(match[0])) for match in found]
 
 
 def _encoded(text: str) -> list[_Piece]:
@@ -168,23 +154,6 @@ def _encoded(text: str) -> list[_Piece]:
         for match in _BASE64.finditer(text, start, end)
     ]
     return [piece for piece in pieces if piece is not None]
-
-
-def _unescape(found: str) -> str:
-    """What one escape stands for; markup and layout stand for nothing."""
-    if found[0] == "\\":
-        if found[1] in "xU":
-            return chr(min(int(found[2:], 16), 0x10FFFF))
-        if found[1] == "u":
-            codes = [int(part, 16) for part in found.split("\\u")[1:]]
-            units = b"".join(code.to_bytes(2, "little") for code in codes)
-            return units.decode("utf-16-le", "surrogatepass")
-        return found[1] if found[1] in "\\\"'/" else " "
-    if found[0] == "&":
-        return html.unescape(found)
-    if found[0] == "%":
-        return unquote(found, errors="replace")
-    return " "
 
 
 def _long_words(text: str) -> Iterator[tuple[int, int]]:

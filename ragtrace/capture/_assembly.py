@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ragtrace.attribution import TEMPLATE, Account, Cover, Guard, account, accounted_for
-from ragtrace.capture._corpus import in_corpus
-from ragtrace.capture._ledger import Seen
+from ragtrace.attribution import TEMPLATE, Account, Guard
+from ragtrace.capture._carried import carried_flow, with_carried
+from ragtrace.capture._deadline import Deadline
+from ragtrace.capture._failed import failed, overloaded, refused
+from ragtrace.capture._judgement import Judgement, judge_messages
 from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
 from ragtrace.model import (
@@ -19,17 +21,11 @@ from ragtrace.model import (
     Flow,
     Label,
     Message,
+    Origin,
     Span,
     strictest,
 )
-from ragtrace.policy import (
-    Policy,
-    judge_found,
-    label_found,
-    redact_messages,
-    restricted,
-    without_readable,
-)
+from ragtrace.policy import COMPLETION, Policy, label_found, redact_messages
 
 __all__ = ["Assembly", "assemble"]
 
@@ -49,23 +45,25 @@ class Assembly:
         messages: What may be sent.
         decision: The strictest of all; decided before anything is sent.
         flows: One for every remembered chunk found in the prompt as it was given.
-        sent: Attributions into ``messages``, for the rope.
-        texts: Chunk texts by digest.
+        found: Everything that was found in ``messages``.
+        texts: Of the documents among them, by digest.
         label: Join of what is in ``messages``.
         protected: Texts that the completion may not repeat.
         readable: Texts of ``messages`` that the audience may read anyway.
         account: Where the characters of ``messages`` came from.
+        inherited: Label and origins of whatever the model makes of ``messages``.
     """
 
     messages: tuple[Message, ...]
     decision: Decision
     flows: tuple[Flow, ...]
-    sent: tuple[Attribution, ...]
+    found: tuple[Attribution, ...]
     texts: Mapping[str, str]
     label: Label
     protected: tuple[str, ...]
     readable: tuple[str, ...] = ()
     account: Account = field(default_factory=Account)
+    inherited: tuple[Label, tuple[Origin, ...]] = (Label(""), ())
 
     def guard(self) -> Guard:
         """A guard for one channel of the completion."""
@@ -75,134 +73,93 @@ class Assembly:
 def assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...]) -> Assembly:
     """Judge the final messages of a model call.
 
-    A judge that fails counts as the strictest decision; without a policy there is nothing
-    to enforce, and the failure is only recorded.
+    What counts where that fails or takes too long, the policy says. Without a policy there is
+    nothing to enforce, and the failure is only recorded.
     """
     try:
-        return _assemble(runtime, request, messages)
+        made = _assemble(runtime, request, messages)
     except Exception as error:
-        policy = runtime.policy
-        action = Action.ALLOW if policy.observe_only else Action.BLOCK
-        reason = f"the judge failed with {type(error).__name__}"
-        decision = Decision(action, "judge-error", reason, policy.digest)
-        label = Label(policy.lattice.strictest)
-        return Assembly(messages, decision, (), (), {}, label, ())
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What is in some messages, and what is decided about it.
-
-    Attributes:
-        answerable: ``found`` without what may be read anyway, one for one.
-        decisions: By digest; what has none is accounted for by others.
-        account: Where every character came from.
-        seen: As the ledger found it.
-    """
-
-    found: Sequence[Attribution]
-    answerable: Sequence[Attribution]
-    chunks: Mapping[str, Chunk]
-    decisions: Mapping[str, Decision]
-    account: Account
-    seen: Seen
-
-    def decided(
-        self, policy: Policy, audience: Audience, actions: Set[Action]
-    ) -> list[tuple[Attribution, list[tuple[int, int]]]]:
-        """What was decided so, each with the restricted ranges of its chunk."""
-        return [
-            (one, restricted(policy, self.chunks[one.chunk], audience))
-            for one in self.answerable
-            if one.chunk in self.decisions and self.decisions[one.chunk].action in actions
-        ]
+        reader = request.reader(runtime.policy)
+        decision = refused(runtime, request) or failed(runtime, reader, error)
+        label = Label(runtime.policy.lattice.strictest)
+        made = Assembly(messages, decision, (), (), {}, label, (), inherited=(label, ()))
+    if made.decision.action is not Action.BLOCK:
+        request.taint.add(runtime.policy.lattice, *made.inherited)
+    return made
 
 
 def _assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...]) -> Assembly:
-    policy, audience = runtime.policy, request.audience
-    given = sent = _read(runtime, request, messages)
+    policy, audience = runtime.policy, request.reader(runtime.policy)
+    deadline = Deadline(runtime.clock, policy.judge_seconds)
+    request.catch_up()
+    given = sent = judge_messages(runtime, request, audience, messages, deadline)
     flows = [*_flows(policy, messages, given), *_marked(runtime, messages)]
-    decision = _overall(policy, request, flows)
-    taken = given.decided(policy, audience, _TAKEN_OUT)
+    if (carried := carried_flow(runtime, request)) is not None:
+        flows.append(carried)
+    decision = refused(runtime, request) or _overall(policy, flows)
     if decision.action is Action.ALLOW:
         runtime.ledger.learn(request.id, messages, given.seen)
+    taken = given.decided(policy, audience, _TAKEN_OUT)
     if taken and decision.action is not Action.BLOCK:
         messages = redact_messages(messages, taken)
-        sent = _read(runtime, request, messages)
+        deadline.check()
+        sent = judge_messages(runtime, request, audience, messages, deadline)
         if sent.decided(policy, audience, _TAKEN_OUT):
             reason = "restricted text could not be taken out of the prompt"
             decision = Decision(Action.BLOCK, decision.rule, reason, policy.digest)
-    secret = sent.decided(policy, audience, _KEPT_BACK)
+    protected, readable = _kept_back(policy, audience, messages, sent)
+    too_much = overloaded(runtime, audience, protected)
+    if too_much is not None and decision.action is not Action.BLOCK:
+        decision = too_much
+    chunks = {**given.chunks, **sent.chunks}
     return Assembly(
         messages=messages,
         decision=decision,
         flows=tuple(flows),
-        sent=tuple(sent.found),
-        texts={name: chunk.text for name, chunk in {**given.chunks, **sent.chunks}.items()},
-        label=policy.lattice.join(
-            label_found(policy, sent.chunks[one.chunk], one)
-            for one in sent.answerable
-            if one.spans and one.verdict != "explained"
-        ),
-        protected=tuple(
-            sent.chunks[one.chunk].text[start:end]
-            for one, ranges in secret
-            for start, end in ranges
-        ),
-        readable=tuple(one.text for one in redact_messages(messages, secret)) if secret else (),
+        found=tuple(sent.found),
+        texts={name: one.text for name, one in chunks.items() if one.source != COMPLETION},
+        label=with_carried(policy, carried, sent.label, ())[0],
+        protected=() if too_much else protected,
+        readable=readable,
         account=sent.account,
+        inherited=with_carried(policy, carried, *sent.inherited),
     )
 
 
-def _read(runtime: Runtime, request: Request, messages: Sequence[Message]) -> _Reading:
-    policy, audience = runtime.policy, request.audience
-    seen = runtime.ledger.attribute(messages)
-    # The same text may have been retrieved under several labels; here it came as this
-    # request retrieved it.
-    chunks = {name: request.own(name) or chunk for name, chunk in seen.chunks.items()}
-    found = [*seen.found, *_never_retrieved(runtime, request, seen, chunks)]
-    answerable = without_readable(policy, found, chunks, audience)
-    decisions = judge_found(policy, answerable, chunks, audience)
-    accounted = account(messages, found, seen.derived, seen.template)
-    return _Reading(found, answerable, chunks, decisions, accounted, seen)
+def _kept_back(
+    policy: Policy, audience: Audience, messages: tuple[Message, ...], sent: Judgement
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What of the messages may not be said; and, if there is any, what of them may be."""
+    secret = sent.decided(policy, audience, _KEPT_BACK)
+    if not secret:
+        return (), ()
+    protected = [
+        sent.chunks[one.chunk].text[start:end] for one, ranges in secret for start, end in ranges
+    ]
+    return tuple(protected), tuple(one.text for one in redact_messages(messages, secret))
 
 
-def _never_retrieved(
-    runtime: Runtime, request: Request, seen: Seen, chunks: dict[str, Chunk]
-) -> Iterator[Attribution]:
-    """What the corpus index knows of and no retrieval has brought; its chunks go to ``chunks``."""
-    if runtime.corpus is None:
-        return
-    lattice, audience = runtime.policy.lattice, request.audience
-    for chunk, attribution in in_corpus(runtime.corpus, lattice, audience, seen.reading):
-        if not _known(attribution, chunk, seen.found, chunks):
-            chunks[chunk.digest] = chunk
-            yield attribution
-
-
-def _known(
-    one: Attribution, chunk: Chunk, found: Sequence[Attribution], chunks: Mapping[str, Chunk]
-) -> bool:
-    """Whether chunks of the same label that were found hold all of it already."""
-    own = Cover.of((span.message, span.start, span.end) for span in one.spans)
-    held = Cover.of(
-        (span.message, span.start, span.end)
-        for other in found
-        if chunks[other.chunk].label == chunk.label
-        for span in other.spans
-    )
-    return accounted_for(own, held)
-
-
-def _flows(policy: Policy, messages: Sequence[Message], given: _Reading) -> list[Flow]:
+def _flows(policy: Policy, messages: Sequence[Message], given: Judgement) -> list[Flow]:
     flows = []
     for one, own in zip(given.found, given.answerable, strict=True):
         chunk = given.chunks[one.chunk]
+        if _of_nothing(policy, chunk):
+            continue
         decided = given.decisions.get(one.chunk) or _explained(policy, one)
         label = label_found(policy, chunk, own)
         roles = dict.fromkeys(messages[span.message].role for span in one.spans)
         flows.append(Flow("prompt", chunk, label, decided, one, tuple(roles)))
     return flows
+
+
+def _of_nothing(policy: Policy, chunk: Chunk) -> bool:
+    """Whether a model made it from no document, and from no prompt that nobody has judged."""
+    least = Label(policy.lattice.least)
+    return (
+        chunk.source == COMPLETION
+        and not chunk.origins
+        and policy.labeller.effective(chunk) == least
+    )
 
 
 def _explained(policy: Policy, one: Attribution) -> Decision:
@@ -224,7 +181,7 @@ def _marked(runtime: Runtime, messages: Sequence[Message]) -> list[Flow]:
             _of_mark(chunk, Span(place, start, end, 0, len(chunk.text), end - start)),
         )
         for place, message in enumerate(messages)
-        for start, end, chunk, decision in runtime.ledger.marked(message.text)
+        for start, end, chunk, decision in runtime.ledger.marks.find(message.text)
     ]
 
 
@@ -232,12 +189,7 @@ def _of_mark(chunk: Chunk, span: Span) -> Attribution:
     return Attribution(chunk.digest, "certain", (span,), whole=True)
 
 
-def _overall(policy: Policy, request: Request, flows: Sequence[Flow]) -> Decision:
-    if policy.unreadable is not None:
-        return Decision(Action.BLOCK, "policy-unreadable", policy.unreadable, policy.digest)
-    if request.blocked is not None:
-        reason = f"this request was blocked by rule {request.blocked.rule}"
-        return Decision(Action.BLOCK, "already-blocked", reason, policy.digest)
+def _overall(policy: Policy, flows: Sequence[Flow]) -> Decision:
     if policy.observe_only:
         return Decision(Action.ALLOW, "no-policy", "no policy was given", mode="shadow")
     decided = strictest([flow.decision for flow in flows])

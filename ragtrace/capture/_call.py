@@ -5,43 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode
 
 from ragtrace.attribution import WITHHELD, Guard
+from ragtrace.capture._answer import TEXT, Answer, beside
 from ragtrace.capture._assembly import Assembly, assemble
+from ragtrace.capture._cached import judge_cached
+from ragtrace.capture._call_span import Model, file_texts, start_span
+from ragtrace.capture._derived import Derived
+from ragtrace.capture._failed import failed
 from ragtrace.capture._guarded import guarded
 from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
 from ragtrace.capture._spans import set_flows
 from ragtrace.errors import PolicyBlocked
-from ragtrace.model import Action, Completion, Message, Prompt
-from ragtrace.policy import judge_found, protected, without_readable
-from ragtrace.wire import AttributeValue, encode_account, encode_decision, names, weave
+from ragtrace.model import Action, Audience, Message
+from ragtrace.wire import encode_decision, encode_lineage, names
 
-__all__ = ["TEXT", "Call", "Model"]
-
-TEXT: Final = "text"
-"""The channel of what a reader reads."""
+__all__ = ["Call"]
 
 LEFT: Final = (GeneratorExit, asyncio.CancelledError)
 """What ends a stream whose reader has gone away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What is asked.
-
-    Attributes:
-        operation: ``chat`` or ``text_completion``.
-        name: As the provider calls it, if known.
-    """
-
-    operation: str
-    name: str | None = None
-    provider: str | None = None
 
 
 class Call:
@@ -64,16 +51,17 @@ class Call:
     ) -> None:
         self._runtime = runtime
         self._request = request
-        self._original = tuple(messages)
-        self._assembly: Assembly = assemble(runtime, request, self._original)
+        self._assembly: Assembly = assemble(runtime, request, tuple(messages))
+        self._answer = Answer(runtime, request, self._assembly)
         self._guards: dict[str, Guard] = {}
         self._withheld = 0
-        self._said: list[str] = []
         self._done = False
+        if stream:
+            request.streams.add(self)
         self._usage: tuple[int, int] | None = None
         self._span: Span | None = None
         with guarded("model span"):
-            self._span = self._start(model, stream)
+            self._span = start_span(runtime, request, model, self._assembly, stream=stream)
 
     @property
     def blocked(self) -> bool:
@@ -104,7 +92,7 @@ class Call:
         if self._runtime.policy.on_block == "raise":
             self.finish(error)
             raise error
-        self._said.append(self._runtime.policy.refusal)
+        self._answer.note(self._runtime.policy.refusal)
         self.finish(error)
         return self._runtime.policy.refusal
 
@@ -120,62 +108,77 @@ class Call:
         if guard is None:
             guard = self._guards[channel] = self._assembly.guard()
         out = guard.feed(delta)
-        if channel == TEXT:
-            self._said.append(out)
+        self._answer.note(out, channel)
         return out
 
     def rest(self) -> dict[str, str]:
         """What was held back, by channel, of a stream that has come to its end."""
         held = {channel: guard.close() for channel, guard in self._guards.items()}
-        self._said.append(held.get(TEXT, ""))
+        for channel, text in held.items():
+            self._answer.note(text, channel)
         return {channel: text for channel, text in held.items() if text}
 
     def whole(self, *texts: str) -> list[str]:
         """A whole answer without what may not be said; its parts, if it has several."""
         return self._through(self._assembly.guard(), texts)
 
-    def record(self, text: str) -> None:
-        """Note what the caller was given."""
-        self._said.append(text)
-
-    def cached(self, *texts: str) -> list[str]:
-        """A whole answer that a cache gave: it was made for somebody, and nobody knows whom.
-
-        It is looked through for everything this process has seen, not only for what is in
-        this prompt. If the judge fails, all of it is withheld.
+    def record(self, text: str, *aside: str) -> None:
+        """Note what the caller was given; once for each answer where there are several.
 
         Args:
-            texts: The answer; its parts, if it has several.
+            text: What a reader reads.
+            aside: The rest of it, such as arguments of tool calls: a model may be asked next
+                about what stands there.
         """
+        self._answer.record(text, aside)
+
+    def cached(self, *texts: str, aside: Sequence[str] = ()) -> list[str]:
+        """A whole answer that a cache gave: it was made for somebody, and nobody knows whom.
+
+        If the judge fails, all of it is withheld unless the policy allows it.
+
+        Args:
+            texts: What a reader reads; its parts, if it has several.
+            aside: The rest, as in ``record``. It comes back behind the texts.
+        """
+        parts = [*texts, *aside]
         with guarded("cache hit"):
             if self._span is not None:
                 self._span.set_attribute(names.CACHED, True)
         try:
-            guard = self._guard_against_everything("".join(texts))
-        except Exception:
-            self._withheld += 1
-            return [WITHHELD for _ in texts]
-        return self._through(guard, texts)
+            said, rest, *each = (
+                judge_cached(self._runtime, self._reader, text)
+                for text in ("".join(texts), beside(aside), *aside)
+            )
+        except Exception as error:
+            return self._unjudged(error, parts)
+        self._answer.cached.extend(chunk for one in (said, rest, *each) for chunk in one.made)
+        if said.guard is None or rest.guard is None:
+            return self._nothing_of(parts)
+        alone = (self._through(one.guard, [text]) for one, text in zip(each, aside, strict=True))
+        return [*self._through(said.guard, texts), *chain.from_iterable(alone)]
 
-    def _through(self, guard: Guard, texts: Sequence[str]) -> list[str]:
+    def _unjudged(self, error: Exception, texts: Sequence[str]) -> list[str]:
+        """What is given of a cached answer that could not be judged; what that is, is recorded."""
+        decision = failed(self._runtime, self._reader, error)
+        with guarded("cache hit"):
+            if self._span is not None:
+                self._span.set_attributes(encode_decision(decision))
+        return list(texts) if decision.action is Action.ALLOW else self._nothing_of(texts)
+
+    def _nothing_of(self, texts: Sequence[str]) -> list[str]:
+        self._withheld += 1
+        return [WITHHELD for _ in texts]
+
+    def _through(self, guard: Guard | None, texts: Sequence[str]) -> list[str]:
         """Texts that are read one behind the other; what is in two of them is found as well."""
+        if guard is None:
+            return self._nothing_of(texts)
         out = [guard.feed(guard.decoded(text)) for text in texts]
         if out:
             out[-1] += guard.close()
         self._withheld += guard.withheld
         return out
-
-    def _guard_against_everything(self, text: str) -> Guard:
-        policy, audience = self._runtime.policy, self._request.audience
-        seen = self._runtime.ledger.attribute([Message("assistant", text)])
-        found = without_readable(policy, seen.found, seen.chunks, audience)
-        decisions = judge_found(policy, found, seen.chunks, audience)
-        return Guard(
-            passage
-            for name, decision in decisions.items()
-            if decision.action is not Action.ALLOW
-            for passage in protected(policy, seen.chunks[name], audience)
-        )
 
     @contextmanager
     def ended(self) -> Iterator[None]:
@@ -209,33 +212,25 @@ class Call:
         if self._done:
             return
         self._done = True
-        completion = Completion("".join(self._said))
+        self._request.streams.discard(self)
+        made: Derived | None = None
         with guarded("derived text"):
-            self._runtime.ledger.said(completion.text)
+            if not self.blocked:  # a refusal is nobody's secret
+                made = self._answer.remember(well=error is None and not partial)
         with guarded("model span"):
-            self._end(completion, error, partial)
+            self._end(made, error, partial)
 
-    def _start(self, model: Model, stream: bool) -> Span:
-        made = self._assembly
-        attributes: dict[str, AttributeValue] = {
-            names.GEN_AI_OPERATION: model.operation,
-            names.STAGE: "prompt",
-            names.PROMPT_LEVEL: made.label.level,
-            names.PROMPT_DIGEST: Prompt(made.messages).digest,
-            **encode_account(made.account),
-            **encode_decision(made.decision),
-        }
-        if model.name:
-            attributes[names.GEN_AI_REQUEST_MODEL] = model.name
-        if model.provider:
-            attributes[names.GEN_AI_PROVIDER] = model.provider
-        if stream:
-            attributes[names.GEN_AI_STREAM] = True
-        name = f"{model.operation} {model.name}" if model.name else model.operation
-        return self._runtime.start_span(self._request, name, attributes, SpanKind.CLIENT)
+    def catch_up(self) -> None:
+        """Remember what a stream has said so far, for the next model that is asked."""
+        if not self._done and not self.blocked:
+            self._answer.catch_up()
 
-    def _end(self, completion: Completion, error: BaseException | None, partial: bool) -> None:
-        span = self._span
+    @property
+    def _reader(self) -> Audience:
+        return self._request.reader(self._runtime.policy)
+
+    def _end(self, made: Derived | None, error: BaseException | None, partial: bool) -> None:
+        span, completion = self._span, self._answer.completion
         if span is None:
             return
         if self._usage is not None:
@@ -246,22 +241,14 @@ class Call:
         if error is not None:
             span.set_attribute(names.ERROR_TYPE, type(error).__name__)
             span.set_status(Status(StatusCode.ERROR))
-        if self._said:
+        if self._answer.began:
             span.set_attribute(names.COMPLETION_DIGEST, completion.digest)
+        if made is not None:
+            level = self._runtime.policy.labeller.effective(made.chunk).level
+            span.set_attributes(encode_lineage(level, made.chunk.origins))
         withheld = self._withheld + sum(guard.withheld for guard in self._guards.values())
         span.set_attribute(names.WITHHELD, withheld)
         set_flows(self._runtime, span, self._assembly.flows)
-        self._file(completion)
+        if self._runtime.vault is not None:
+            file_texts(self._runtime.vault, self._assembly, completion)
         span.end()
-
-    def _file(self, completion: Completion) -> None:
-        vault, made = self._runtime.vault, self._assembly
-        if vault is None:
-            return
-        prompt = Prompt(made.messages)
-        rope = weave(prompt, made.sent, made.texts)
-        vault.put("prompt", prompt.digest, made.label.level, rope.to_json())
-        for name in rope.references:
-            vault.put("chunk", name, made.label.level, made.texts[name])
-        if completion.text:
-            vault.put("completion", completion.digest, made.label.level, completion.text)

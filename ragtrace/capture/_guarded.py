@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from ragtrace.errors import PolicyBlocked
 
-__all__ = ["failures", "guarded"]
+__all__ = ["failures", "guarded", "ignored"]
 
 _log = logging.getLogger("ragtrace")
 _failures: Counter[str] = Counter()
@@ -34,6 +34,20 @@ def guarded(what: str) -> Iterator[None]:
         _log.warning("ragtrace: %s failed with %s; the application goes on", what, type(error))
 
 
+def ignored(what: str, why: str, count: int = 1) -> None:
+    """Count things that cannot be used, and log the first of each kind.
+
+    Args:
+        what: They are.
+        why: Not; one of a few sentences, without anything of what they hold.
+        count: How many.
+    """
+    name = f"{what}: {why}"
+    if name not in _failures:
+        _log.warning("ragtrace: %s; it is left out, and so is every other like it", name)
+    _failures[name] += count
+
+
 def failures() -> dict[str, int]:
-    """How often each kind of telemetry has failed in this process."""
+    """How often each kind of telemetry has failed in this process, and what was left out."""
     return dict(_failures)

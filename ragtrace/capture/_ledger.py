@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,30 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ragtrace.attribution import Cover, Index, Reading, Templates, read
-from ragtrace.model import (
-    Attribution,
-    Chunk,
-    Decision,
-    Document,
-    Label,
-    Message,
-    Source,
-    digest,
-)
+from ragtrace.capture._derived import Completions, Derived
+from ragtrace.capture._entry import Entry, Told
+from ragtrace.capture._marks import Marks
+from ragtrace.capture._recipient import Recipient
+from ragtrace.capture._shared import Shared
+from ragtrace.labels import Lattice
+from ragtrace.model import Attribution, Chunk, Message
 
-__all__ = ["Ledger", "Seen"]
+__all__ = ["Ledger", "Seen", "outside_turns"]
 
 CHUNKS: Final = 2048
 """Chunks remembered per process, the least recently retrieved forgotten first. One of 1 KB
 takes about 25 KB with its seeds, so about 50 MB in all."""
-
-COMPLETIONS: Final = 512
-"""Completions remembered, so that what a model said is known when it comes back as context."""
-
-MARKS: Final = 4096
-"""Blocked chunks whose marks are remembered; a mark that is forgotten stands for no text."""
-
-_MARK: Final = "[ragtrace:blocked:{token}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +31,8 @@ class Seen:
     Attributes:
         found: Of chunks.
         chunks: These, by digest.
-        derived: Of earlier completions, outside the assistant's own messages.
+        derived: Of earlier completions.
+        made: These, by digest.
         template: What stands in this application's prompts whatever is asked.
         reading: The messages as they were read.
     """
@@ -51,104 +40,162 @@ class Seen:
     found: Sequence[Attribution]
     chunks: dict[str, Chunk]
     derived: Sequence[Attribution]
+    made: dict[str, Derived]
     template: Cover
     reading: Reading
 
 
 class Ledger:
-    """What labelled text has been retrieved, so that it is known again wherever it turns up.
+    """What labelled text has been retrieved or made, so that it is known again anywhere.
 
     Text is found by content, not by the path it took: through a thread, a cache, a tool
     message or a conversation's history. Safe to use from several threads.
+
+    Each process has its own. Where it is shared, they tell each other what is put in, and look for
+    news before they look for text: whatever another has put in by then is found.
+
+    Attributes:
+        marks: What stands in for chunks that were blocked.
+        shared: What tells the other processes; ``None`` where there are none.
+        lattice: Orders the labels of what they tell; of the policy that is in force here.
     """
 
     def __init__(self) -> None:
+        self.marks: Final = Marks()
+        self.shared: Shared | None = None
+        self.lattice = Lattice(("",))  # every level is strictest until a policy says which is
         self._lock = threading.Lock()
         self._index = Index()
         self._chunks: OrderedDict[str, Chunk] = OrderedDict()
-        self._derived = Index()
-        self._said: OrderedDict[str, str | None] = OrderedDict()  # None once it is in the index
+        self._completions = Completions()
         self._templates = Templates()
-        self._marks: OrderedDict[str, tuple[Chunk, Decision]] = OrderedDict()
 
     def add(self, chunks: Iterable[Chunk]) -> None:
         """Remember ``chunks``; of two with the same text, the later one counts."""
+        chunks = list(chunks)
         with self._lock:
-            chunks = list(chunks)
-            self._index.add(*chunks)
-            for chunk in chunks:
-                self._chunks[chunk.digest] = chunk
-                self._chunks.move_to_end(chunk.digest)
-            while len(self._chunks) > CHUNKS:
-                forgotten, _ = self._chunks.popitem(last=False)
-                self._index.remove(forgotten)
+            self._add(chunks)
+        self._publish(*chunks)
 
-    def said(self, text: str) -> None:
-        """Remember a completion. It is made findable when it is next looked for, not now."""
+    def said(self, made: Derived, lattice: Lattice) -> Derived:
+        """Remember a completion; gives what is now known of its text.
+
+        It is made findable when it is next looked for, not now.
+        """
         with self._lock:
-            name = digest(text)
-            self._said[name] = None if name in self._derived else text
-            self._said.move_to_end(name)
-            while len(self._said) > COMPLETIONS:
-                forgotten, _ = self._said.popitem(last=False)
-                self._derived.remove(forgotten)
+            known = self._completions.add(made, lattice)
+        self._publish(made)
+        return known
+
+    def completion(self, digest: str) -> Derived | None:
+        """The completion of this digest.
+
+        Raises:
+            LedgerUnreachableError: The other processes cannot be asked.
+        """
+        self.look()
+        with self._lock:
+            return self._completions.get(digest)
+
+    def told(self, digest: str, recipient: Recipient) -> None:
+        """Note that ``recipient`` has been told the completion of this digest."""
+        with self._lock:
+            known = self._completions.tell(digest, recipient)
+        if known is not None:
+            self._publish(Told(digest, recipient))
+
+    def look(self) -> None:
+        """Take in what the other processes have told since the last time.
+
+        Raises:
+            LedgerUnreachableError: They cannot be asked.
+        """
+        if self.shared is not None:
+            self.shared.look(self._take)
 
     def attribute(self, messages: Sequence[Message]) -> Seen:
-        """What of the remembered text is in ``messages``."""
+        """What of the remembered text is in ``messages``.
+
+        Raises:
+            LedgerUnreachableError: The other processes cannot be asked.
+        """
+        self.look()
         reading = read(messages)
         with self._lock:
-            self._take_in_completions()
             found = self._index.attribute(reading)
             chunks = {one.chunk: self._chunks[one.chunk] for one in found}
             template = self._templates.find(messages)
             found = self._templates.settle(template, found, _documents(chunks))
-            derived = _outside_turns(self._derived.attribute(reading), messages)
-        return Seen(found, chunks, derived, template, reading)
+            # A chunk with the very text of a completion is judged as the chunk it is.
+            derived = [
+                one for one in self._completions.attribute(reading) if one.chunk not in chunks
+            ]
+            made = {one.chunk: self._completions[one.chunk] for one in derived}
+        return Seen(found, chunks, derived, made, template, reading)
+
+    def documents_in(self, text: str) -> tuple[Sequence[Attribution], dict[str, Chunk]]:
+        """The chunks that stand in one text, which is message 0; and these, by digest.
+
+        The other processes are not asked: this is about what a model has just said, from chunks
+        that were found in its prompt.
+        """
+        with self._lock:
+            found = self._index.attribute([Message("assistant", text)])
+            return found, {one.chunk: self._chunks[one.chunk] for one in found}
+
+    def completions_in(
+        self, texts: Sequence[str]
+    ) -> tuple[Sequence[Attribution], dict[str, Derived]]:
+        """The earlier completions that stand in some texts; and these, by digest.
+
+        Raises:
+            LedgerUnreachableError: The other processes cannot be asked.
+        """
+        self.look()
+        if not len(self._completions):
+            return (), {}
+        reading = read([Message("tool", text) for text in texts])
+        with self._lock:
+            found = self._completions.attribute(reading)
+            return found, {one.chunk: self._completions[one.chunk] for one in found}
 
     def learn(self, turn: str, messages: Sequence[Message], seen: Seen) -> None:
         """Take note of a prompt of request ``turn``, for what all prompts have in common."""
         with self._lock:
             self._templates.learn(turn, messages, seen.found, _documents(seen.chunks))
 
-    def mark(self, chunk: Chunk, decision: Decision) -> str:
-        """A text to stand for ``chunk``, which blocks whatever prompt it reaches.
+    def _add(self, chunks: Sequence[Chunk]) -> None:
+        self._index.add(*chunks)
+        for chunk in chunks:
+            self._chunks[chunk.digest] = chunk
+            self._chunks.move_to_end(chunk.digest)
+        while len(self._chunks) > CHUNKS:
+            forgotten, _ = self._chunks.popitem(last=False)
+            self._index.remove(forgotten)
 
-        The mark holds no document text. It travels through the application as the chunk
-        would have, and nobody can make one up.
-        """
-        text = _MARK.format(token=secrets.token_hex(16))
+    def _publish(self, *entries: Entry) -> None:
+        """Tell the other processes; never under the lock, which every lookup needs."""
+        if self.shared is not None and entries:
+            self.shared.publish(entries)
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        """Take in what other processes have told."""
         with self._lock:
-            self._marks[text] = (chunk, decision)
-            while len(self._marks) > MARKS:
-                self._marks.popitem(last=False)
-        return text
-
-    def marked(self, text: str) -> list[tuple[int, int, Chunk, Decision]]:
-        """The marks in ``text``: start, end, and what each stands for."""
-        start, found = text.find(_MARK[:18]), []
-        while start >= 0:
-            end = text.find("]", start) + 1
-            with self._lock:
-                entry = self._marks.get(text[start:end])
-            if entry is not None:
-                found.append((start, end, *entry))
-            start = text.find(_MARK[:18], start + 1)
-        return found
-
-    def _take_in_completions(self) -> None:
-        new = [(name, text) for name, text in self._said.items() if text is not None]
-        nowhere = Document("completion"), Source("completion")
-        self._derived.add(*(Chunk(n, *nowhere, text, n, Label(""), "said") for n, text in new))
-        self._said.update((name, None) for name, _ in new)
+            self._add([entry for entry in entries if isinstance(entry, Chunk)])
+            for entry in entries:
+                if isinstance(entry, Derived):
+                    self._completions.add(entry, self.lattice)
+                elif isinstance(entry, Told):
+                    self._completions.tell(entry.digest, entry.recipient)
 
 
-def _documents(chunks: Mapping[str, Chunk]) -> dict[str, str]:
-    return {name: chunk.document.id for name, chunk in chunks.items()}
-
-
-def _outside_turns(found: Iterable[Attribution], messages: Sequence[Message]) -> list[Attribution]:
+def outside_turns(found: Iterable[Attribution], messages: Sequence[Message]) -> list[Attribution]:
     """Without what stands in the assistant's own messages: there it is history."""
     return [
         replace(one, spans=tuple(s for s in one.spans if messages[s.message].role != "assistant"))
         for one in found
     ]
+
+
+def _documents(chunks: Mapping[str, Chunk]) -> dict[str, str]:
+    return {name: chunk.document.id for name, chunk in chunks.items()}

@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Final
+from typing import Final, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
+from ragtrace.capture._envelope import Envelope
+from ragtrace.capture._guarded import guarded
+from ragtrace.capture._taint import Taint
 from ragtrace.model import Audience, Chunk, Decision
+from ragtrace.policy import Policy
 
 __all__ = ["METADATA_KEY", "Request", "current_request"]
 
@@ -23,6 +27,13 @@ METADATA_KEY: Final = "ragtrace_request"
 
 _current: ContextVar[Request | None] = ContextVar("ragtrace_request", default=None)
 _open: weakref.WeakValueDictionary[str, Request] = weakref.WeakValueDictionary()
+
+
+class Stream(Protocol):
+    """A model call whose answer is still coming."""
+
+    def catch_up(self) -> None:
+        """Remember what it has said so far."""
 
 
 class Request:
@@ -34,20 +45,27 @@ class Request:
 
     Attributes:
         id: 32 hex digits.
-        audience: Who will read the completion.
+        audience: As it was named; ``None`` where nobody did.
+        carried: What it has brought along from the service that called this one.
+        taint: What it has handled here.
         span: The span of the turn; ``None`` where nothing opened one.
+        streams: Model calls of it whose answers are still coming.
     """
 
     def __init__(
         self,
-        audience: Audience,
+        audience: str | None,
         *,
         session: str | None = None,
         user: str | None = None,
         tenant: str | None = None,
+        carried: Envelope | None = None,
     ) -> None:
         self.id: Final = uuid.uuid4().hex
         self.audience: Final = audience
+        self.carried: Final = carried
+        self.taint: Final = Taint()
+        self._reader: tuple[Policy, Audience] | None = None
         self.session: Final = session
         self.user: Final = user
         self.tenant: Final = tenant
@@ -55,6 +73,10 @@ class Request:
         self._outer = trace.get_current_span().get_span_context()
         self._lock = threading.Lock()
         self._chunks: dict[str, Chunk] = {}
+        self._said: set[str] = set()
+        self.streams: Final[weakref.WeakSet[Stream]] = weakref.WeakSet()
+        self._asked = 0
+        self._tell: Callable[[], None] | None = None
         self._blocked: Decision | None = None
         self._tokens: list[Token[Request | None]] = []
         _open[self.id] = self
@@ -63,6 +85,17 @@ class Request:
     def metadata(self) -> dict[str, str]:
         """Metadata that binds one item of a batch to this request, whatever is current."""
         return {METADATA_KEY: self.id}
+
+    def reader(self, policy: Policy) -> Audience:
+        """Who will read the completion, as ``policy`` knows the audience.
+
+        A request may outlive a policy: every step asks with the one that judges it.
+        """
+        known = self._reader
+        if known is None or known[0] is not policy:
+            found = policy.audience(self.audience, principal=self.user, tenant=self.tenant)
+            known = self._reader = (policy, found)
+        return known[1]
 
     @property
     def blocked(self) -> Decision | None:
@@ -73,6 +106,7 @@ class Request:
         """Refuse every later model call too; the first decision stays the reason."""
         with self._lock:
             self._blocked = self._blocked or decision
+            self._tell = None
 
     def saw(self, chunks: list[Chunk]) -> None:
         """Note what was retrieved for this request."""
@@ -82,6 +116,50 @@ class Request:
     def own(self, digest: str) -> Chunk | None:
         """The chunk of this text as it was retrieved for this request."""
         return self._chunks.get(digest)
+
+    def asks(self) -> int:
+        """Note that a model is asked: nothing said so far was the last word.
+
+        Gives the place of the call among those of this request.
+        """
+        with self._lock:
+            self._tell = None
+            self._asked += 1
+            return self._asked
+
+    def said(self, *digests: str) -> None:
+        """Note completions of this request."""
+        with self._lock:
+            self._said.update(digests)
+
+    def last_word(self, place: int, tell: Callable[[], None]) -> None:
+        """Note that the call at ``place`` has ended well; ``tell`` is called if it was the last.
+
+        The last word of a turn that ends well is what its reader is told. What came before it was
+        said by one step of the application to another. Of calls at the same time the one that has
+        begun last counts if it ends last too, and none otherwise.
+        """
+        with self._lock:
+            last = place == self._asked and self._blocked is None
+            self._tell = tell if last else None
+
+    @property
+    def has_said(self) -> bool:
+        """Whether a model has answered in this request."""
+        return bool(self._said)
+
+    def said_before(self, digest: str) -> bool:
+        """Whether the text of this digest is a completion of this request."""
+        return digest in self._said
+
+    def catch_up(self) -> None:
+        """Have what open streams have said so far be remembered.
+
+        A step of the application may hand it on before the stream has ended, or without its
+        ever ending.
+        """
+        for stream in list(self.streams):
+            stream.catch_up()
 
     def parent(self) -> Context:
         """The OpenTelemetry context that a step of this request starts in.
@@ -110,9 +188,18 @@ class Request:
             # context ends by itself, and here there is nothing to put back.
             pass
 
-    def end(self) -> None:
-        """End the span; nobody can name this request any more."""
+    def end(self, *, failed: bool = False) -> None:
+        """End the span; nobody can name this request any more.
+
+        Args:
+            failed: The application has left it with an error: its reader was told nothing.
+        """
         _open.pop(self.id, None)
+        with self._lock:
+            tell, self._tell = self._tell, None
+        if tell is not None and not failed:
+            with guarded("last word"):
+                tell()
         if self.span is not None:
             self.span.end()
 
@@ -144,7 +231,7 @@ class OpenRequest:
         traceback: TracebackType | None,
     ) -> None:
         self._request.leave()
-        self._request.end()
+        self._request.end(failed=kind is not None)
 
 
 def current_request(metadata: Mapping[str, object] | None = None) -> Request | None:

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar, Token
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
+from ragtrace.capture._failed import failed
 from ragtrace.capture._guarded import guarded
 from ragtrace.capture._ledger import Ledger
+from ragtrace.capture._released import released
 from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
 from ragtrace.capture._spans import set_flows
 from ragtrace.model import (
     Action,
+    Attribution,
     Chunk,
-    Decision,
     Document,
     Flow,
     Label,
     Message,
+    Origin,
     Passage,
     Source,
     digest,
     strictest,
 )
-from ragtrace.policy import judge, label_found, redact_chunk
+from ragtrace.policy import (
+    COMPLETION,
+    Policy,
+    ancestry,
+    enforceable,
+    judge,
+    label_found,
+    redact_chunk,
+    says_more,
+)
 from ragtrace.wire import encode_decision, encode_documents, names
 
 __all__ = ["Retrieval", "enclosing_request"]
@@ -35,6 +47,48 @@ __all__ = ["Retrieval", "enclosing_request"]
 _open: ContextVar[Retrieval | None] = ContextVar("ragtrace_retrieval", default=None)
 
 _KEPT: Final = frozenset({Action.ALLOW, Action.CONTEXT_ONLY})
+
+
+@dataclass(frozen=True, slots=True)
+class _MadeFrom:
+    """What some passages are made from: compressed, joined, widened, summed up by a model.
+
+    Attributes:
+        found: By place of the passage, as its message.
+        chunks: By digest.
+    """
+
+    found: Sequence[Attribution]
+    chunks: Mapping[str, Chunk]
+
+    def inherit(self, policy: Policy, chunk: Chunk, place: int) -> Chunk:
+        """The chunk that the passage at ``place`` is, with the labels of what it is made from."""
+        own = [
+            replace(one, spans=spans)
+            for one in self.found
+            if (spans := tuple(span for span in one.spans if span.message == place))
+        ]
+        own = [one for one in own if self._is_behind(policy, one, chunk.label)]
+        if not own:
+            return chunk
+        inherited, origins = ancestry(policy, own, self.chunks)
+        return replace(
+            chunk,
+            label=policy.lattice.join([chunk.label, inherited]),
+            basis=f"{chunk.basis}+derived",
+            origins=tuple(one for one in origins if one.digest != chunk.digest),
+        )
+
+    def _is_behind(self, policy: Policy, one: Attribution, label: Label) -> bool:
+        """Whether a passage with this label may be made from it.
+
+        Where an answer quotes a page, it is the answer that has something of the page. Only what
+        was copied from stricter text than this passage says it is tells that it is a copy too.
+        """
+        known = self.chunks[one.chunk]
+        if known.source != COMPLETION or says_more(known, one.spans):
+            return True
+        return not policy.lattice.dominates(label, label_found(policy, known, one))
 
 
 class Retrieval:
@@ -74,17 +128,25 @@ class Retrieval:
         A passage whose judging fails is blocked: a mark stands for it, and the prompt that
         the mark reaches is refused.
         """
+        chunks: list[Chunk] = []
         flows: list[Flow] = []
         texts: list[str | None] = []
-        made_from = Ledger()
-        made_from.add(self._inner)
-        for passage in passages:
+        made_from: _MadeFrom | Exception
+        try:
+            made_from = self._made_from(passages)
+        except Exception as error:  # of which each passage is told
+            made_from = error
+        for place, passage in enumerate(passages):
             if digest(passage.text) in self._judged:
                 texts.append(passage.text)
                 continue
-            flow = self._decide(passage, made_from)
+            chunk, flow = self._decide(passage, place, made_from)
+            chunks.append(chunk)
             flows.append(flow)
             texts.append(self._text(flow))
+            self._taint(flow)
+        self._runtime.ledger.add(chunks)
+        self._request.saw(chunks)
         self._judged.update(digest(text) for text in texts if text is not None)
         if self._outer is not None and self._outer._request is self._request:
             self._outer._nested = True
@@ -111,54 +173,65 @@ class Retrieval:
                 self._span.set_status(Status(StatusCode.ERROR))
             self._span.end()
 
-    def _decide(self, passage: Passage, made_from: Ledger) -> Flow:
+    def _decide(
+        self, passage: Passage, place: int, made_from: _MadeFrom | Exception
+    ) -> tuple[Chunk, Flow]:
+        """The chunk as it is to be remembered, and what is decided about it as it is just now."""
         policy = self._runtime.policy
         try:
-            chunk = self._derived(policy.labeller.label(passage), made_from)
-            label = policy.labeller.effective(chunk)
-            decision = judge(policy, chunk, label, self._request.audience)
+            if isinstance(made_from, Exception):
+                raise made_from
+            chunk = made_from.inherit(policy, policy.labeller.label(passage), place)
+            judged = released(self._runtime, chunk)
+            label = policy.labeller.effective(judged)
+            decision = judge(policy, judged, label, self._request.reader(policy))
         except Exception as error:
-            chunk = _unlabelled(passage, policy.lattice.strictest)
+            chunk = judged = _unlabelled(passage, policy.lattice.strictest)
             label = chunk.label
-            action = Action.ALLOW if policy.observe_only else Action.BLOCK
-            reason = f"the judge failed with {type(error).__name__}"
-            decision = Decision(action, "judge-error", reason, policy.digest)
-        self._runtime.ledger.add([chunk])
-        self._request.saw([chunk])
-        return Flow("retrieval", chunk, label, decision)
+            decision = failed(self._runtime, self._request.reader(policy), error)
+        return chunk, Flow("retrieval", judged, label, decision)
 
-    def _derived(self, chunk: Chunk, made_from: Ledger) -> Chunk:
-        """The chunk with the labels of what it was made from: compressed, joined, widened.
-
-        A passage that several inner chunks share has the label of the least strict of them.
-        """
-        if not self._inner:
-            return chunk
-        policy = self._runtime.policy
-        seen = made_from.attribute([Message("tool", chunk.text)])
-        found, inner = seen.found, seen.chunks
-        labels = {one.chunk: label_found(policy, inner[one.chunk], one) for one in found}
-        inherited = [chunk.label]
-        for one in found:
-            if one.verdict == "ambiguous":
-                sharing = [labels[name] for name in (one.chunk, *one.group) if name in labels]
-                inherited.append(min(sharing, key=lambda label: policy.lattice.rank(label.level)))
-            elif one.verdict != "explained":
-                inherited.append(labels[one.chunk])
-        label = policy.lattice.join(inherited)
-        if label == chunk.label:
-            return chunk
-        return replace(chunk, label=label, basis=f"{chunk.basis}+derived")
+    def _made_from(self, passages: Sequence[Passage]) -> _MadeFrom:
+        """What the passages may be made from: inner chunks, and what a model has said."""
+        texts = [passage.text for passage in passages]
+        found, made = self._runtime.ledger.completions_in(texts)
+        chunks = {name: released(self._runtime, one.chunk) for name, one in made.items()}
+        sure = [strong for one in found if (strong := enforceable(one)).spans]
+        if self._inner:
+            inner = Ledger()
+            inner.add(self._inner)
+            seen = inner.attribute([Message("tool", text) for text in texts])
+            # What these have in common is no chance: the one was found by way of the other.
+            sure += seen.found
+            chunks |= seen.chunks
+        return _MadeFrom(sure, chunks)
 
     def _text(self, flow: Flow) -> str | None:
         action = flow.decision.action
         if action in _KEPT:
             return flow.chunk.text
         if action is Action.REDACT:
-            return redact_chunk(self._runtime.policy, flow.chunk, self._request.audience)
+            policy = self._runtime.policy
+            return redact_chunk(policy, flow.chunk, self._request.reader(policy))
         if action is Action.DROP:
             return None
-        return self._runtime.ledger.mark(flow.chunk, flow.decision)
+        return self._runtime.ledger.marks.make(flow.chunk, flow.decision)
+
+    def _taint(self, flow: Flow) -> None:
+        """Note on the request what has left this search; of a redacted chunk, what remains."""
+        policy, chunk = self._runtime.policy, flow.chunk
+        if flow.decision.action in _KEPT:
+            label = flow.label
+        elif flow.decision.action is Action.REDACT:
+            reader, labels = self._request.reader(policy), [chunk.label]
+            labels += [part.label for part in chunk.ranges]
+            label = policy.lattice.join(
+                label for label in labels if policy.lattice.permits(reader, label)
+            )
+        else:
+            return
+        origin = Origin(chunk.document.id, chunk.source.id, chunk.digest, label)
+        self._request.taint.add(policy.lattice, label, (origin, *chunk.origins))
 
     def _start(self) -> Span:
         attributes: dict[str, str | bool | int | float] = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
@@ -16,16 +18,22 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from ragtrace.capture._ledger import Ledger
+from ragtrace.capture._opened import Opened
+from ragtrace.capture._reload import Reload
 from ragtrace.capture._request import OpenRequest
 from ragtrace.capture._runtime import Runtime, current, install
 from ragtrace.capture._vault import Vault
 from ragtrace.config import Config, load
-from ragtrace.errors import ConfigError, CorpusIndexError, PolicyFileError
-from ragtrace.policy import Policy, read_policy
+from ragtrace.errors import (
+    ConfigError,
+    CorpusIndexError,
+    LedgerUnreachableError,
+    MissingDependencyError,
+    PolicyFileError,
+    RagtraceError,
+)
+from ragtrace.policy import Files, Policy, read_policy
 from ragtrace.wire import names
-
-if TYPE_CHECKING:
-    from ragtrace.attribution.corpus import Corpus
 
 __all__ = ["ensure", "init", "request", "shutdown"]
 
@@ -45,6 +53,7 @@ def init(
     content: bool | None = None,
     openinference: bool | None = None,
     index: str | None = None,
+    ledger: str | None = None,
     tracer_provider: trace.TracerProvider | None = None,
     logger_provider: Any = None,
     instrument: bool = True,
@@ -53,7 +62,8 @@ def init(
 
     An argument beats its ``RAGTRACE_*`` variable. Spans go to the application's tracer
     provider where it has set one; else one is made from the standard ``OTEL_*`` variables.
-    Called again, it replaces policy and settings for every request from then on.
+    Called again, it replaces policy and settings for every request from then on. The policy's
+    files are read anew when they change.
 
     Args:
         policy: Policy file; without one everything is recorded and nothing kept back.
@@ -62,21 +72,31 @@ def init(
         openinference: Whether OpenInference names are written beside the GenAI ones.
         index: Directory of a corpus index; prompts are looked through for what is in it, also
             where no retrieval was observed.
+        ledger: URL of the Redis by which the ledger is shared with other processes; one that does
+            not answer now is asked again by every call.
         tracer_provider: Where spans go, instead of the global provider.
         logger_provider: Where texts go, if ``content``, instead of a provider of our own.
         instrument: Whether to wrap the frameworks that are installed.
 
     Raises:
         ConfigError: A setting cannot be used.
+        MissingDependencyError: A shared ledger needs the extra ``redis``.
         PolicyFileError: The policy file cannot be used; nothing has been changed.
         CorpusIndexError: The index cannot be used; nothing has been changed.
     """
     config = load(
-        policy=policy, audience=audience, content=content, openinference=openinference, index=index
+        policy=policy,
+        audience=audience,
+        content=content,
+        openinference=openinference,
+        index=index,
+        ledger=ledger,
     )
-    judged_by = read_policy(config.policy) if config.policy else Policy.observing()
-    corpus = _corpus(config)
-    _install(config, judged_by, corpus, tracer_provider, logger_provider)
+    files = Files()
+    judged_by = _policy(config, files)
+    opened = Opened.of(config, current())
+    reload = _reload(config, files)
+    _install(config, judged_by, opened, reload, None, tracer_provider, logger_provider)
     if instrument:
         _instrument_all()
 
@@ -85,27 +105,39 @@ def ensure() -> None:
     """Start from the environment where nobody has called ``init``.
 
     Here nobody is there to be told: a policy or an index that cannot be read blocks every
-    model call.
+    model call. A policy does so until its files are put right.
     """
     if current() is not None:
         return
     try:
         config = load()
-        policy = read_policy(config.policy) if config.policy else Policy.observing()
-        corpus = _corpus(config)
-    except (ConfigError, PolicyFileError, CorpusIndexError) as error:
-        _log.error("ragtrace: %s; every model call is blocked until this is put right", error)
-        what = "corpus index" if isinstance(error, CorpusIndexError) else "policy file"
-        config, policy, corpus = Config(), Policy.closed(f"the {what} could not be used"), None
-    _install(config, policy, corpus, None, None)
+        opened = Opened.of(config, None)
+    except (ConfigError, CorpusIndexError, MissingDependencyError) as error:
+        what = "corpus index" if isinstance(error, CorpusIndexError) else "settings"
+        _install(Config(), _closed(what, error), Opened())
+        return
+    files = Files()
+    stale = None
+    try:
+        policy = _policy(config, files)
+    except PolicyFileError as error:
+        policy, stale = _closed("policy file", error), error
+    _install(config, policy, opened, _reload(config, files), stale)
 
 
-def _corpus(config: Config) -> Corpus | None:
-    if config.index is None:
+def _policy(config: Config, files: Files) -> Policy:
+    return read_policy(config.policy, files) if config.policy else Policy.observing()
+
+
+def _closed(what: str, error: RagtraceError) -> Policy:
+    _log.error("ragtrace: %s; every model call is blocked until this is put right", error)
+    return Policy.closed(f"the {what} could not be used")
+
+
+def _reload(config: Config, files: Files) -> Reload | None:
+    if not config.policy or not config.policy_reload:
         return None
-    from ragtrace.attribution.corpus import Corpus  # few processes have an index
-
-    return Corpus.open(config.index, config.index_key_file)
+    return Reload(config.policy, files, config.policy_reload)
 
 
 def request(
@@ -142,7 +174,9 @@ def shutdown() -> None:
             continue
         if instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.uninstrument()
-    install(None)
+    stopped = install(None)
+    if stopped is not None and stopped.ledger.shared is not None:
+        stopped.ledger.shared.close()
     while _owned:
         _owned.pop().shutdown()
 
@@ -150,9 +184,11 @@ def shutdown() -> None:
 def _install(
     config: Config,
     policy: Policy,
-    corpus: Corpus | None,
-    tracer_provider: trace.TracerProvider | None,
-    logs: Any,
+    opened: Opened,
+    reload: Reload | None = None,
+    stale: PolicyFileError | None = None,
+    tracer_provider: trace.TracerProvider | None = None,
+    logs: Any = None,
 ) -> None:
     replaced = current()
     provider = tracer_provider or _tracer_provider()
@@ -162,8 +198,15 @@ def _install(
         vault = (replaced.vault if replaced and not logs else None) or Vault(logger)
     # The ledger is what the process has seen, whatever the policy is now.
     ledger = replaced.ledger if replaced is not None else Ledger()
+    shared, ledger.shared = ledger.shared, opened.shared
     tracer = provider.get_tracer(names.SCOPE)
-    install(Runtime(config, policy, tracer, vault, corpus, ledger))
+    made = Runtime(config, policy, tracer, vault, opened.corpus, ledger, reload, stale)
+    install(replace(made, envelopes=opened.envelopes))
+    if shared is not opened.shared:
+        if shared is not None:
+            shared.close()
+        with suppress(LedgerUnreachableError):  # which it has said, and which every call is told
+            ledger.look()
 
 
 def _tracer_provider() -> trace.TracerProvider:

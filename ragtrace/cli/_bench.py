@@ -15,7 +15,8 @@ from ragtrace.cli import _options
 from ragtrace.cli._table import console, table
 
 if TYPE_CHECKING:
-    from ragtrace.testing.attribution import Material, Row
+    from ragtrace.testing.attribution import Material
+    from ragtrace.testing.bench import Row
 
 __all__ = ["command"]
 
@@ -74,10 +75,21 @@ def _attribution(
             rows += measure(session, section)
     if plot is not None:
         draw(rows, plot)
-    if as_json:
-        click.echo(json.dumps({"rows": [row.as_json() for row in rows]}, indent=2))
-    else:
-        _show(rows)
+    _say(rows, as_json)
+
+
+@command.command("policy")
+@click.option("--quick", is_flag=True, help="A few seconds, with wider margins of error.")
+@_options.as_json
+def _policy(quick: bool, as_json: bool) -> None:
+    """Measure a decision beside other policy engines, and what a shared ledger adds."""
+    from ragtrace.testing.policy import FULL, QUICK, measure, measure_sharing
+
+    teller = _Teller()
+    with teller:
+        effort = QUICK if quick else FULL
+        rows = [*measure(effort, teller), *measure_sharing(effort.turns, teller)]
+    _say(rows, as_json)
 
 
 def _check(plot: Path, only: Sequence[str]) -> None:
@@ -99,8 +111,15 @@ def _material(data: Path | None, teller: _Teller) -> Material:
     return generated()
 
 
+def _say(rows: Sequence[Row], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"rows": [row.as_json() for row in rows]}, indent=2))
+    else:
+        _show(rows)
+
+
 def _show(rows: Sequence[Row]) -> None:
-    from ragtrace.testing.attribution import missed, sheets
+    from ragtrace.testing.bench import missed, sheets
 
     out = console()
     for sheet in sheets(rows):

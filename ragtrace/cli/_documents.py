@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ragtrace.cli._table import console
 from ragtrace.errors import CorpusIndexError
 
-__all__ = ["SUFFIXES", "Raw", "Reading"]
+__all__ = ["SUFFIXES", "Raw", "Reading", "shown"]
 
 TEXT_FIELDS: Final = ("text", "content")
 """Where a JSON line keeps its text unless another field is named."""
@@ -147,6 +149,23 @@ class Reading:
         name = file.relative_to(root).as_posix() if root != file else str(file)
         id = str(metadata.get("id", name))
         yield Raw(id, text, _source(metadata), given, metadata, str(file))
+
+
+@contextmanager
+def shown(given: Reading) -> Iterator[None]:
+    """Show, while it is read, how much has been; nothing where nobody looks.
+
+    Raises:
+        CorpusIndexError: A path is not there.
+    """
+    from rich.progress import Progress
+
+    total = sum(file.stat().st_size for file, _ in given.files())
+    screen = console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("reading", total=total)
+        given.read = lambda size: bar.advance(task, size)
+        yield
 
 
 def _source(metadata: dict[str, Any]) -> str | None:

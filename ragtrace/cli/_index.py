@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ragtrace.cli import _options
-from ragtrace.cli._documents import Raw, Reading
+from ragtrace.cli._documents import Raw, Reading, shown
 from ragtrace.cli._label import label_as_json
 from ragtrace.cli._table import console, table
 from ragtrace.config import INDEX, INDEX_KEY_FILE
@@ -158,21 +158,14 @@ def _fill(
     as_json: bool,
     afresh: bool,
 ) -> None:
-    from rich.progress import Progress
-
     from ragtrace.attribution.corpus import Corpus, CorpusWriter
 
     if policy is not None and label is not None:
         raise click.UsageError("--label: expected without --policy, which labels every document")
     labelled = _labelled(policy, label)
     given = Reading(paths, text_field, skip_unreadable)
-    total = sum(file.stat().st_size for file, _ in given.files())
-    with (
-        CorpusWriter(directory, key_file) as writer,
-        Progress(console=console(stderr=True), transient=True) as bar,
-    ):
-        task = bar.add_task("reading", total=total)
-        given.read = lambda size: bar.advance(task, size)
+    given.files()  # before there is an index: a path may not be there
+    with CorpusWriter(directory, key_file) as writer, shown(given):
         documents = (
             labelled(raw, raw.source or source or f"file/{raw.found_in}")
             for raw in given.documents()

@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS: Final = (
     "bench",
+    "declassify",
     "demo",
     "flows",
     "import",

@@ -11,7 +11,7 @@ import click
 
 from ragtrace.config import STORE
 
-__all__ = ["as_json", "filters", "since", "store"]
+__all__ = ["as_json", "filters", "seconds", "since", "store"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,10 +37,22 @@ def since(text: str | None) -> int | None:
     """
     if text is None:
         return None
-    match = re.fullmatch(r"(\d{1,6})([smhdw])", text)
+    try:
+        return time.time_ns() - seconds(text) * 1_000_000_000
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def seconds(text: str) -> int:
+    """Seconds in ``90s``, ``2h``, ``30d``.
+
+    Raises:
+        ValueError: It is not a number and a unit.
+    """
+    match = re.fullmatch(r"(\d{1,6})([smhdw])", text, re.ASCII)
     if match is None:
-        raise click.BadParameter(f"{text!r}: expected a number and s, m, h, d or w, as in 30d")
-    return time.time_ns() - int(match[1]) * _UNITS[match[2]] * 1_000_000_000
+        raise ValueError(f"{text!r}: expected a number and s, m, h, d or w, as in 30d")
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def filters(command: F) -> F:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,10 @@ def command(
         )
     policy = read_policy(file)
     passage, document = _passage(policy, **said)
+    chunk = label_as(policy, passage, document)
     explanation = explain(
         policy,
-        label_as(policy, passage, document),
+        policy.declassified.apply(policy.lattice, chunk, datetime.now(UTC)),
         policy.audience(audience, principal=principal, tenant=tenant, groups=frozenset(groups)),
     )
     if as_json:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ragtrace.labels._front_matter import Fields, FrontMatter
 from ragtrace.labels._lattice import Lattice
 from ragtrace.labels._mark import Mark
 from ragtrace.labels._pii import PiiFinder
-from ragtrace.labels._registry import Registry
+from ragtrace.labels._registry import Kept, Registry
 from ragtrace.labels._rules import LabelKeys, SectionRule, SourceRule, as_text
 from ragtrace.labels._tlp import tlp_name
 from ragtrace.model import Chunk, Document, Label, LabelledRange, Passage, digest
@@ -26,6 +27,9 @@ _URI_KEYS = ("uri", "url", "source", "file_path", "path")
 _LEVEL_GIVEN = ("metadata:", "source:", "msip", "ifc", "registry")
 """Who says how confidential a text is. A tenant and a list of readers do not."""
 
+_FRONT_MATTER = "front-matter:"
+"""Before the key of a text's own front matter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Labeller:
@@ -34,8 +38,9 @@ class Labeller:
     Attributes:
         unlabelled: The level of a passage nobody has labelled.
         marks: Ways of marking documents that are not the policy's own.
-        registry: Labels that texts keep by their digest.
+        registry: What is known of texts by their digest.
         pii: Finds personal data, which gets labels of its own.
+        front_matter: Reads what a text says of itself, where its loader has left it there.
     """
 
     lattice: Lattice
@@ -46,6 +51,7 @@ class Labeller:
     marks: tuple[Mark, ...] = ()
     registry: Registry | None = None
     pii: PiiFinder | None = None
+    front_matter: FrontMatter | None = None
 
     def label(self, passage: Passage) -> Chunk:
         """The chunk that ``passage`` is, with its label and who gave it.
@@ -55,18 +61,18 @@ class Labeller:
         uris = _several(passage.metadata, _URI_KEYS)
         uri = uris[0] if uris else None
         name = digest(passage.text)
+        kept = self.registry.get(name) if self.registry is not None else None
+        front = self.front_matter.read(passage.text) if self.front_matter is not None else None
         given = [
-            *self._from_metadata(passage),
+            *self._from_metadata(passage.metadata),
             *self._from_sources(passage, uris),
-            *self._from_marks(passage),
-            *self._from_registry(name),
+            *self._from_marks(passage.metadata),
+            *([("registry", kept.label)] if kept is not None and kept.label is not None else []),
+            *(self._from_front_matter(front) if front is not None else []),
         ]
-        labels = [label for _, label in given]
-        bases = [basis for basis, label in given]
-        if not any(basis.startswith(_LEVEL_GIVEN) for basis in bases):
-            labels.append(Label(self.unlabelled))
-            bases.append("unlabelled")
-        ranges, range_bases = self._ranges(passage, name)
+        if not any(self._gives_level(basis) for basis, _ in given):
+            given.append(("unlabelled", Label(self.unlabelled)))
+        parts = list(self._parts(passage, name, kept, front))
         chunk_id = passage.id or _first(passage.metadata, ("chunk_id", "id")) or name[:16]
         return Chunk(
             id=chunk_id,
@@ -74,9 +80,9 @@ class Labeller:
             source=passage.source,
             text=passage.text,
             digest=name,
-            label=self.lattice.join(labels),
-            basis="+".join(dict.fromkeys([*bases, *range_bases])),
-            ranges=ranges,
+            label=self.lattice.join(label for _, label in given),
+            basis="+".join(dict.fromkeys(basis for basis, _ in [*given, *parts])),
+            ranges=self._flatten([part for _, part in parts]),
             rank=passage.rank,
             score=passage.score,
         )
@@ -94,11 +100,17 @@ class Labeller:
                 return dict(self.keys.tlp).get(colour, self.lattice.strictest)
         return names.get(name, name)
 
-    def _from_metadata(self, passage: Passage) -> Iterable[tuple[str, Label]]:
+    def _gives_level(self, basis: str) -> bool:
+        if basis.startswith(_FRONT_MATTER):
+            counts = self.front_matter is not None and self.front_matter.labels
+            return counts and basis.removeprefix(_FRONT_MATTER) in self.keys.level
+        return basis.startswith(_LEVEL_GIVEN)
+
+    def _from_metadata(self, metadata: Mapping[str, object]) -> Iterable[tuple[str, Label]]:
         for key in self.keys.level:
-            if passage.metadata.get(key) is not None:
-                yield f"metadata:{key}", Label(self._level(passage.metadata[key]))
-        tenant = passage.metadata.get(self.keys.tenant) if self.keys.tenant else None
+            if metadata.get(key) is not None:
+                yield f"metadata:{key}", Label(self._level(metadata[key]))
+        tenant = metadata.get(self.keys.tenant) if self.keys.tenant else None
         if tenant is not None:
             yield (
                 f"tenant:{self.keys.tenant}",
@@ -111,36 +123,44 @@ class Labeller:
             if any(rule.matches(passage, uri) for uri in uris or [""]):
                 yield f"source:{rule.id}", rule.label
 
-    def _from_marks(self, passage: Passage) -> Iterable[tuple[str, Label]]:
+    def _from_marks(self, metadata: Mapping[str, object]) -> Iterable[tuple[str, Label]]:
         for mark in self.marks:
-            yield from mark.labels(passage.metadata, self.lattice)
+            yield from mark.labels(metadata, self.lattice)
 
-    def _from_registry(self, name: str) -> Iterable[tuple[str, Label]]:
-        label = self.registry.get(name) if self.registry is not None else None
-        if label is not None:
-            yield "registry", label
+    def _from_front_matter(self, front: Fields) -> Iterable[tuple[str, Label]]:
+        if front.said is None:
+            yield "front-matter", Label(self.lattice.strictest)
+            return
+        for basis, label in (*self._from_metadata(front.said), *self._from_marks(front.said)):
+            yield _FRONT_MATTER + (basis.partition(":")[2] or basis), label
 
-    def _ranges(self, passage: Passage, name: str) -> tuple[tuple[LabelledRange, ...], list[str]]:
-        parts: list[LabelledRange] = []
-        bases: list[str] = []
-        listed = passage.metadata.get(self.keys.ranges) if self.keys.ranges else None
-        if not _is_empty(listed):
-            parts.extend(self._listed(listed, len(passage.text)))
-            bases.append(f"ranges:{self.keys.ranges}")
+    def _parts(
+        self, passage: Passage, name: str, kept: Kept | None, front: Fields | None
+    ) -> Iterator[tuple[str, LabelledRange]]:
+        """Who labels a part of the text, and the part; they may overlap."""
+        text, key = passage.text, self.keys.ranges
+        for part in self._listed(passage.metadata.get(key) if key else None, len(text)):
+            yield f"ranges:{key}", part
+        if front is not None and front.said is not None:
+            for part in self._listed(front.said.get(key) if key else None, len(text) - front.start):
+                start, end = part.start + front.start, min(part.end + front.words, len(text))
+                yield f"{_FRONT_MATTER}{key}", LabelledRange(start, end, part.label)
         for rule in self.sections:
-            found = rule.sections(passage.text)
-            parts.extend(LabelledRange(start, end, rule.label) for start, end in found)
-            bases.extend([f"section:{rule.id}"] if found else [])
-        personal = self.pii.ranges(passage.text, name) if self.pii is not None else ()
-        parts.extend(personal)
-        bases.extend(["pii"] if personal else [])
-        return self._flatten(parts), bases
+            for start, end in rule.sections(text):
+                yield f"section:{rule.id}", LabelledRange(start, end, rule.label)
+        for part in kept.ranges if kept is not None else ():
+            yield "registry", _within(part, len(text))
+        if self.pii is not None and (kept is None or self.pii.looked_for not in kept.looked_for):
+            for part in self.pii.ranges(text, name):
+                yield "pii", part
 
     def _listed(self, listed: object, length: int) -> Iterable[LabelledRange]:
         """Ranges given in metadata; anything unreadable restricts the whole text.
 
         So does a range that is not in this text: it is about the text this was cut from.
         """
+        if _is_empty(listed):
+            return
         if isinstance(listed, str):  # stores that keep only scalars hold the list as JSON
             try:
                 listed = json.loads(listed)
@@ -178,6 +198,11 @@ class Labeller:
                 start = flat.pop().start
             flat.append(LabelledRange(start, end, label))
         return tuple(flat)
+
+
+def _within(part: LabelledRange, length: int) -> LabelledRange:
+    """``part``; all of the text where it goes beyond its end, and so is about another."""
+    return part if part.end <= length else LabelledRange(0, length, part.label)
 
 
 def _several(metadata: dict[str, object], keys: tuple[str, ...]) -> list[str]:

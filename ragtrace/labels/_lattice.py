@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 
 from ragtrace.model import Audience, Integrity, Label
 
@@ -47,10 +48,9 @@ class Lattice:
 
     def join(self, labels: Iterable[Label]) -> Label:
         """The least label at least as strict as all of ``labels``; of none, the public one."""
-        joined = Label(self.least)
-        for label in labels:
-            joined = self._join_two(joined, label)
-        return joined
+        # A prompt has hundreds of labels of a few kinds; and of one kind, the join is that.
+        first, *rest = dict.fromkeys(labels) or [Label(self.least)]
+        return reduce(self._join_two, rest, first)
 
     def meet(self, labels: Iterable[Label]) -> Label:
         """The greatest label at most as strict as each of ``labels``.

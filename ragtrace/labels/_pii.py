@@ -1,17 +1,20 @@
-"""Personal data: found by patterns in the text itself, and labelled where it stands."""
+"""Personal data: found in the text itself, and labelled where it stands."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
 from ragtrace.errors import MissingDependencyError
 from ragtrace.labels._lattice import Lattice
-from ragtrace.model import Label, LabelledRange
+from ragtrace.labels._named import NAMED, NamedEntities
+from ragtrace.model import Label, LabelledRange, digest
 
 __all__ = ["MAX_KNOWN_TEXTS", "PiiFinder", "PiiRule"]
 
@@ -47,6 +50,8 @@ class PiiRule:
         threshold: The least score that counts. At Presidio's own 0.5 no telephone number
             would: without a language model they all score 0.4.
         level: Of a finding; the least, unless said.
+        model: A spaCy model, which finds the named entities among the kinds: the name of an
+            installed package, or the path of a directory.
     """
 
     entities: tuple[str, ...]
@@ -54,18 +59,32 @@ class PiiRule:
     by_entity: bool = False
     threshold: float = 0.4
     level: str | None = None
+    model: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Names what is looked for and how it is labelled, wherever the policy stands."""
+        return digest(json.dumps(asdict(self), sort_keys=True))
 
 
 @dataclass(frozen=True, slots=True)
 class PiiFinder:
-    """Finds personal data in texts with presidio-analyzer.
+    """Finds personal data in texts, with presidio-analyzer and, for named entities, spaCy.
+
+    Attributes:
+        folder: Where the path of a model begins.
+        looked_for: The digest of the rule.
 
     Raises:
         MissingDependencyError: On making one: presidio-analyzer is not installed.
+        ValueError: On making one: the model cannot be used, or there is none for what only a
+            model finds.
     """
 
     rule: PiiRule
     lattice: Lattice
+    folder: Path = Path()
+    looked_for: str = field(init=False, repr=False, compare=False)
     _recognisers: Sequence[Any] = field(init=False, repr=False, compare=False)
     _known: dict[str, tuple[LabelledRange, ...]] = field(
         init=False, repr=False, compare=False, default_factory=dict
@@ -73,7 +92,13 @@ class PiiFinder:
     _lock: Lock = field(init=False, repr=False, compare=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_recognisers", _recognisers(self.rule.entities))
+        patterns = tuple(kind for kind in self.rule.entities if kind not in NAMED)
+        named = tuple(kind for kind in self.rule.entities if kind in NAMED)
+        recognisers = [*_recognisers(patterns)] if patterns else []
+        if named:
+            recognisers.append(NamedEntities(self._model(named), named))
+        object.__setattr__(self, "_recognisers", recognisers)
+        object.__setattr__(self, "looked_for", self.rule.digest)
 
     def ranges(self, text: str, name: str) -> tuple[LabelledRange, ...]:
         """The findings in ``text``, whose digest is ``name``; they may overlap.
@@ -94,6 +119,12 @@ class PiiFinder:
                 del self._known[next(iter(self._known))]  # the one that has been here longest
             self._known[name] = found
         return found
+
+    def _model(self, named: tuple[str, ...]) -> str:
+        if self.rule.model is None:
+            raise ValueError(f"{named[0]} is found by a language model only, and none is named")
+        beside = self.folder / self.rule.model
+        return str(beside.resolve()) if beside.is_dir() else self.rule.model
 
     def _find(self, text: str) -> list[LabelledRange]:
         return [

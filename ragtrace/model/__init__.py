@@ -7,6 +7,7 @@ from ragtrace.model._decision import Action, Decision, Mode, strictest
 from ragtrace.model._digest import digest, digest_messages
 from ragtrace.model._flow import Flow, Stage
 from ragtrace.model._label import Integrity, Label, LabelledRange
+from ragtrace.model._origin import Evidence, Origin
 from ragtrace.model._prompt import Completion, Message, Prompt
 
 __all__ = [
@@ -17,12 +18,14 @@ __all__ = [
     "Completion",
     "Decision",
     "Document",
+    "Evidence",
     "Flow",
     "Integrity",
     "Label",
     "LabelledRange",
     "Message",
     "Mode",
+    "Origin",
     "Passage",
     "Prompt",
     "Source",

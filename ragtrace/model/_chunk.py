@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ragtrace.model._label import Label, LabelledRange
+from ragtrace.model._origin import Origin
 
 __all__ = ["Chunk", "Document", "Passage", "Source"]
 
@@ -53,9 +54,15 @@ class Chunk:
 
     Attributes:
         label: The label of the chunk outside ``ranges``.
-        basis: Who labelled it: ``metadata:KEY``, ``source:RULE``, ``section:RULE``,
-            ``unlabelled``; several joined by ``+``.
+        basis: Who labelled it: ``metadata:KEY``, ``tenant:KEY``, ``source:RULE``, ``msip``,
+            ``ifc``, ``acl:KEY``, ``registry``, ``front-matter:KEY``, ``unlabelled``, and of its
+            parts ``ranges:KEY``, ``section:RULE``, ``pii``; several joined by ``+``.
         ranges: Parts that carry a label of their own, in order, not overlapping.
+        origins: What a derived text was made from, the strictest first; empty for a document.
+        copied: Characters of a derived text that are copies: of a document, or of the question.
+            Who finds only these has found no more than what was copied.
+        released: Why it is judged by its own label alone and not by its origins' as well; empty
+            where nothing releases it.
     """
 
     id: str
@@ -68,3 +75,6 @@ class Chunk:
     ranges: tuple[LabelledRange, ...] = ()
     rank: int = 0
     score: float | None = None
+    origins: tuple[Origin, ...] = ()
+    copied: tuple[tuple[int, int], ...] = ()
+    released: str = ""

@@ -41,10 +41,12 @@ class Decision:
     Attributes:
         rule: Id of the rule, or one of ragtrace's own: ``clearance`` (the lattice permits),
             ``otherwise`` (it does not, and no rule says more), ``no-policy``,
-            ``policy-in-shadow``, ``judge-error``, ``policy-unreadable``, ``already-blocked``,
+            ``policy-in-shadow``, ``judge-error`` and the other failures that a policy speaks of,
+            ``policy-unreadable``, ``already-blocked``,
             ``explained`` (all that was found is in other documents too), ``unknown-level`` (the
             policy does not declare it), ``short-run`` (too
-            little was found to tell whose words they are).
+            little was found to tell whose words they are), ``told-before`` (this audience was
+            told the text before), or a kind of failure, as ``judge-timeout``.
         reason: One sentence without document text.
         policy: Digest of the policy.
         mode: ``shadow`` for a decision that was only recorded.

@@ -17,9 +17,14 @@ from ragtrace.policy._cases import (
     parse_cases,
     read_cases,
 )
+from ragtrace.policy._declassified import record_declassification, record_revocation
 from ragtrace.policy._explanation import Explanation, Standing, Tried, Unmet, explain
-from ragtrace.policy._found import ENFORCED_RUN, PART_FOUND, label_found
+from ragtrace.policy._expression import ExpressionError
+from ragtrace.policy._failures import FailureKind, Failures
+from ragtrace.policy._files import Files, PolicyFile, Version, version_of
+from ragtrace.policy._found import ENFORCED_RUN, PART_FOUND, enforceable, label_found
 from ragtrace.policy._judge import judge_found
+from ragtrace.policy._lineage import COMPLETION, ancestry, derive, says_more
 from ragtrace.policy._lines import LinedYaml
 from ragtrace.policy._lint import Concern, lint
 from ragtrace.policy._policy import DEFAULT_REFUSAL, OnBlock, Policy
@@ -34,8 +39,11 @@ from ragtrace.policy._redaction import (
 )
 from ragtrace.policy._rule import Rule
 from ragtrace.policy._ruling import judge
+from ragtrace.policy._sql import PolicySql, policy_as_sql
+from ragtrace.policy._transformations import transformed
 
 __all__ = [
+    "COMPLETION",
     "DEFAULT_REFUSAL",
     "ENFORCED_RUN",
     "PART_FOUND",
@@ -47,17 +55,27 @@ __all__ = [
     "Difference",
     "Expectation",
     "Explanation",
+    "ExpressionError",
+    "FailureKind",
+    "Failures",
+    "Files",
     "LinedYaml",
     "OnBlock",
     "Outcome",
     "Policy",
+    "PolicyFile",
+    "PolicySql",
     "Rule",
     "Standing",
     "Tried",
     "Unmet",
+    "Version",
+    "ancestry",
     "cases_beside",
     "cases_schema",
     "coverage",
+    "derive",
+    "enforceable",
     "explain",
     "judge",
     "judge_found",
@@ -66,13 +84,19 @@ __all__ = [
     "lint",
     "parse_cases",
     "parse_policy",
+    "policy_as_sql",
     "protected",
     "read_cases",
     "read_policy",
+    "record_declassification",
+    "record_revocation",
     "redact_chunk",
     "redact_messages",
     "restricted",
+    "says_more",
     "schema",
+    "transformed",
     "try_case",
+    "version_of",
     "without_readable",
 ]

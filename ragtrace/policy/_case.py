@@ -30,11 +30,13 @@ class Expectation:
     Attributes:
         rule: Id of the rule that decides, or one of ragtrace's own, as ``clearance``.
         level: Of the whole chunk.
+        shadow: What is recorded beside the decision; its own ``level`` and ``shadow`` say nothing.
     """
 
     action: Action
     rule: str | None = None
     level: str | None = None
+    shadow: Expectation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Case:
 class Difference:
     """Something of an expectation that is otherwise."""
 
-    what: Literal["action", "rule", "level"]
+    what: Literal["action", "rule", "level", "shadow action", "shadow rule"]
     expected: str
     got: str
 
@@ -120,11 +122,17 @@ def try_case(policy: Policy, case: Case) -> Outcome:
     )
     explanation = explain(enforced, chunk, audience)
     expect, decision = case.expect, explanation.decision
-    compared = (
+    compared = [
         Difference("action", expect.action, decision.action),
         Difference("rule", expect.rule or decision.rule, decision.rule),
         Difference("level", expect.level or explanation.label.level, explanation.label.level),
-    )
+    ]
+    if (beside := expect.shadow) is not None:
+        action, rule = (
+            (decision.shadow.action, decision.shadow.rule) if decision.shadow else ("none", "none")
+        )
+        compared.append(Difference("shadow action", beside.action, action))
+        compared.append(Difference("shadow rule", beside.rule or rule, rule))
     return Outcome(case, explanation, tuple(d for d in compared if d.expected != d.got))
 
 

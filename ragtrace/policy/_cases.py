@@ -83,6 +83,15 @@ def _case(entry: dict[str, Any], line: int) -> Case:
         principal=who.get("principal"),
         tenant=who.get("tenant"),
         groups=frozenset(who.get("groups", ())),
-        expect=Expectation(Action(expect["action"]), expect.get("rule"), expect.get("level")),
+        expect=_expectation(expect),
         line=line,
+    )
+
+
+def _expectation(said: dict[str, Any]) -> Expectation:
+    return Expectation(
+        action=Action(said["action"]),
+        rule=said.get("rule"),
+        level=said.get("level"),
+        shadow=_expectation(said["shadow"]) if "shadow" in said else None,
     )

@@ -120,12 +120,20 @@ def _unmet(
     match condition:
         case "label":
             expected, got = " or ".join(sorted(rule.levels)), label.level
+        case "compartment":
+            expected = " or ".join(sorted(rule.compartments))
+            got = ", ".join(sorted(label.compartments))
+        case "integrity":
+            expected, got = rule.integrity or "", label.integrity
         case "audience":
             expected, got = " or ".join(sorted(rule.audiences)), spoken_of_as(audience)
         case "source":
             expected, got = rule.source or "", chunk.source.id
         case "document":
             expected, got = rule.document or "", chunk.document.id
+        case "cel" | "cedar":
+            expected = next(one.text for one in rule.expressions if one.language == condition)
+            got = "false"
     return Unmet(condition, expected, got)
 
 

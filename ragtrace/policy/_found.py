@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,6 +15,7 @@ __all__ = [
     "PART_FOUND",
     "enforceable",
     "label_found",
+    "label_of",
     "reaches_into",
 ]
 
@@ -41,7 +43,7 @@ def enforceable(found: Attribution) -> Attribution:
         for span in found.spans
         if span.symbols >= ENFORCED_RUN or span.evidence >= ENFORCED_EVIDENCE
     )
-    return replace(found, spans=strong)
+    return found if len(strong) == len(found.spans) else replace(found, spans=strong)
 
 
 def label_found(policy: Policy, chunk: Chunk, found: Attribution) -> Label:
@@ -49,7 +51,13 @@ def label_found(policy: Policy, chunk: Chunk, found: Attribution) -> Label:
 
     Parts found for certain enough count; where none was, those that were found at all do.
     """
-    spans = enforceable(found).spans or found.spans
+    if not chunk.ranges:
+        return chunk.label
+    return label_of(policy, chunk, enforceable(found).spans or found.spans)
+
+
+def label_of(policy: Policy, chunk: Chunk, spans: Sequence[Span]) -> Label:
+    """The join of the labels of those parts of ``chunk`` that ``spans`` reach into."""
     labels = [
         part.label
         for part in chunk.ranges

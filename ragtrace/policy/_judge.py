@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ragtrace.attribution import TEMPLATE
 from ragtrace.model import Action, Attribution, Audience, Chunk, Decision
 from ragtrace.policy._found import enforceable, label_found
+from ragtrace.policy._lineage import as_found, is_authority
 from ragtrace.policy._policy import Policy
 from ragtrace.policy._ruling import judge
 from ragtrace.policy._shared import Shared
@@ -28,6 +29,7 @@ def judge_found(
     passage that several chunks share is decided by the least restrictive of them: who may
     read the passage in one document may read it. That holds passage by passage: a chunk is
     let off only as far as all of it that is here stands in chunks that are less restricted.
+    Of a document, only documents can say so: what a model says makes nothing public.
     A run too short to tell whose words they are is recorded and allowed, unless it is all
     of its chunk.
 
@@ -39,15 +41,22 @@ def judge_found(
     """
     alone = {
         one.chunk: judge(
-            policy, chunks[one.chunk], label_found(policy, chunks[one.chunk], one), audience
+            policy,
+            as_found(chunks[one.chunk], one.spans),
+            label_found(policy, chunks[one.chunk], one),
+            audience,
         )
         for one in attributions
     }
-    shared = Shared(attributions, alone)
+    documents = [one for one in attributions if is_authority(chunks[one.chunk])]
+    among_documents, among_all = Shared(documents, alone), Shared(attributions, alone)
+    completions = len(documents) < len(attributions)
     decisions = {}
     for one in attributions:
         if not one.spans:
             continue
+        made = completions and not is_authority(chunks[one.chunk])
+        shared = among_all if made else among_documents
         if TEMPLATE in one.group:
             decision = shared.least(one)
             if decision.action is not Action.ALLOW:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final, Literal
 
+from ragtrace.labels import PiiFinder, Registry
 from ragtrace.model import Action, Audience, Label
 from ragtrace.policy._glob import covers
 from ragtrace.policy._lines import LinedYaml
 from ragtrace.policy._policy import Policy
 from ragtrace.policy._rule import UNNAMED_AUDIENCE, Rule
+from ragtrace.policy._transformations import WIDE
 
 __all__ = ["Concern", "ConcernId", "lint"]
 
@@ -22,6 +24,7 @@ ConcernId = Literal[
     "no-effect",
     "shadow-mode",
     "otherwise-allows",
+    "wide-transformation",
 ]
 
 _UNDECLARED: Final = ""
@@ -69,6 +72,7 @@ def _concerns(policy: Policy) -> Iterator[tuple[ConcernId, str, _Place]]:
     yield from _levels(policy)
     yield from _labellers(policy)
     yield from _rules(policy)
+    yield from _transformations(policy)
     if policy.otherwise is Action.ALLOW:
         sentence = "content above the clearance of its audience is allowed where no rule names it"
         yield "otherwise-allows", sentence, ["otherwise"]
@@ -108,20 +112,44 @@ def _rules(policy: Policy) -> Iterator[tuple[ConcernId, str, _Place]]:
             yield "never-decides", sentence, ["rules", place]
         elif rule.action is Action.ALLOW and rule.mode == "enforce":
             if opened := _opened(policy, left):
-                sentence = f"a hole: the rule {rule.id!r} allows {opened}"
+                where = " where its expression fits" if rule.expressions else ""
+                sentence = f"a hole{where}: the rule {rule.id!r} allows {opened}"
                 yield "hole", sentence, ["rules", place]
+
+
+def _transformations(policy: Policy) -> Iterator[tuple[ConcernId, str, _Place]]:
+    for place, step in enumerate(policy.transformations.values()):
+        if not step.fits(WIDE + 1):
+            continue
+        bound = "of any length" if step.at_most is None else f"of up to {step.at_most} characters"
+        sentence = f"a hole: answers {bound} of {step.id!r} are at most {step.label.level!r}"
+        yield "wide-transformation", sentence, ["transformations", place]
 
 
 def _left(policy: Policy, rule: Rule, earlier: Sequence[Rule]) -> tuple[_Pairs, list[Rule]]:
     """What of ``rule`` the enforcing rules before it leave, and those that take of it."""
     left, before = _asked(policy, rule), []
     for other in earlier:
-        wide = covers(other.source, rule.source) and covers(other.document, rule.document)
-        taken = left & _asked(policy, other) if wide and other.mode == "enforce" else set()
+        wide = other.mode == "enforce" and _asks_no_more(other, rule)
+        taken = left & _asked(policy, other) if wide else set()
         if taken:
             left -= taken
             before.append(other)
     return left, before
+
+
+def _asks_no_more(other: Rule, rule: Rule) -> bool:
+    """Whether ``other`` surely fits all that ``rule`` fits, but for levels and audiences."""
+    return (
+        covers(other.source, rule.source)
+        and covers(other.document, rule.document)
+        and (
+            not other.compartments
+            or (bool(rule.compartments) and rule.compartments <= other.compartments)
+        )
+        and other.integrity in (None, rule.integrity)
+        and set(other.expressions) <= set(rule.expressions)
+    )
 
 
 def _asked(policy: Policy, rule: Rule) -> _Pairs:
@@ -159,4 +187,20 @@ def _compartments(policy: Policy) -> frozenset[str]:
     labels = [rule.label for rule in policy.labeller.sources]
     labels += [rule.label for rule in policy.labeller.sections]
     held = [audience.compartments for audience in policy.audiences.values()]
-    return frozenset().union(*(label.compartments for label in labels), *held)
+    found = [_of_personal_data(policy.labeller.pii), _of_registry(policy.labeller.registry)]
+    return frozenset().union(*(label.compartments for label in labels), *held, *found)
+
+
+def _of_personal_data(finder: PiiFinder | None) -> frozenset[str]:
+    if finder is None:
+        return frozenset()
+    name = finder.rule.compartment
+    kinds = finder.rule.entities if finder.rule.by_entity else ()
+    return frozenset({f"{name}:{kind}" for kind in kinds} or {name})
+
+
+def _of_registry(registry: Registry | None) -> frozenset[str]:
+    known = registry.texts.values() if registry is not None else ()
+    labels = {one.label for one in known if one.label is not None}
+    labels |= {part.label for one in known for part in one.ranges}
+    return frozenset().union(*(label.compartments for label in labels))

@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from ragtrace.labels import LabelKeys, Labeller, Lattice
+from ragtrace.labels import Declassifications, LabelKeys, Labeller, Lattice, Transformation
 from ragtrace.model import Action, Audience, Mode
+from ragtrace.policy._failures import Failures
+from ragtrace.policy._memory import Memory
 from ragtrace.policy._rule import UNNAMED_AUDIENCE, Rule
 
-__all__ = ["DEFAULT_REFUSAL", "OnBlock", "Policy"]
+__all__ = ["DEFAULT_REFUSAL", "JUDGE_SECONDS", "OnBlock", "Policy"]
 
 OnBlock = Literal["raise", "refuse"]
 
 DEFAULT_REFUSAL: Final = "I am not able to help with that."
 """Said instead of a blocked answer; names nothing that was found."""
+
+JUDGE_SECONDS: Final = 5.0
+"""Seconds that judging a prompt may take. One of 100,000 characters takes well under a second;
+after five, a reader who waits for the first token has long given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,14 @@ class Policy:
         on_block: Raise ``PolicyBlocked``, or answer with ``refusal``.
         observe_only: No policy was given: labels and flows are recorded, all is allowed.
         unreadable: Why the policy file could not be used; everything is blocked then.
-        digest: SHA-256 of the file's bytes.
+        digest: SHA-256 of the file's bytes; where it names other files, of them as well.
+        failures: What counts as decided where judging fails.
+        judge_seconds: How long judging a prompt may take.
+        declassified: Texts that somebody has released.
+        declassified_in: Path of the file that records them; ``None`` where the policy names none.
+        transformations: Steps of the application whose answers are freer than what they are made
+            from, by the name that the application gives them.
+        memory: What it has decided so far; a copy with other values starts without.
     """
 
     lattice: Lattice
@@ -43,6 +56,12 @@ class Policy:
     observe_only: bool = False
     unreadable: str | None = None
     digest: str = ""
+    failures: Failures = field(default_factory=Failures)
+    judge_seconds: float = JUDGE_SECONDS
+    declassified: Declassifications = field(default_factory=Declassifications)
+    declassified_in: str | None = None
+    transformations: Mapping[str, Transformation] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
 
     @classmethod
     def observing(cls) -> Policy:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ragtrace.attribution import Cover, accounted_for
 from ragtrace.model import Action, Attribution, Audience, Chunk, Span
-from ragtrace.policy._found import label_found
+from ragtrace.policy._found import label_of
+from ragtrace.policy._lineage import as_found, is_authority
 from ragtrace.policy._policy import Policy
 from ragtrace.policy._ruling import judge
 
@@ -23,26 +24,46 @@ def without_readable(
     """Set aside what of each chunk stands where another chunk allows it to be read.
 
     The staff section of an article may repeat a sentence of a public one. Where the sentence
-    stands in the public one it is public, whoever else says it.
+    stands in the public one it is public, whoever else says it. What a model said makes readable
+    what other models said, and no document.
     """
-
-    def allowed(one: Attribution, span: Span) -> bool:
-        chunk = chunks[one.chunk]
-        label = label_found(policy, chunk, replace(one, spans=(span,), whole=True))
-        return judge(policy, chunk, label, audience).action is Action.ALLOW
-
-    readable, restricted = Cover(), []
+    readable: list[tuple[int, int, int]] = []
+    said: list[tuple[int, int, int]] = []
+    restricted: list[tuple[str, Span]] = []
     for one in found:
-        for span in one.spans:
-            if allowed(one, span):
-                readable.add(span.message, span.start, span.end)
+        by = readable if is_authority(chunks[one.chunk]) else said
+        for span, allowed in _spans(policy, one, chunks[one.chunk], audience):
+            if allowed:
+                by.append((span.message, span.start, span.end))
             else:
                 restricted.append((one.chunk, span))
-    aside = {(name, span) for name, span in restricted if accounted_for(_cover_of(span), readable)}
+    if not restricted:
+        return list(found)
+    for_documents, for_completions = Cover.of(readable), Cover.of([*readable, *said])
+    aside = {
+        (name, span)
+        for name, span in restricted
+        if accounted_for(
+            _cover_of(span), for_documents if is_authority(chunks[name]) else for_completions
+        )
+    }
     return [
         replace(one, spans=tuple(span for span in one.spans if (one.chunk, span) not in aside))
         for one in found
     ]
+
+
+def _spans(
+    policy: Policy, one: Attribution, chunk: Chunk, audience: Audience
+) -> Iterator[tuple[Span, bool]]:
+    """Each span with whether its text may be read; where a chunk has no parts, all or none may."""
+    label, allowed = None, False
+    for span in one.spans:
+        if label is None or chunk.ranges:
+            label = label_of(policy, chunk, (span,))
+            part = as_found(chunk, (span,)) if chunk.ranges else as_found(chunk, one.spans)
+            allowed = judge(policy, part, label, audience).action is Action.ALLOW
+        yield span, allowed
 
 
 def _cover_of(span: Span) -> Cover:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from ragtrace.model import Action, Audience, Chunk, Decision, Label
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from operator import attrgetter
+
+from ragtrace.model import Action, Audience, Chunk, Decision, Document, Label, Origin, Source
 from ragtrace.policy._policy import Policy
-from ragtrace.policy._rule import Rule
+from ragtrace.policy._shortlist import Shortlist, shortlist
 
 __all__ = ["judge"]
+
+# All parts of them, whichever they will be, as tuples of plain values: these hash and compare
+# without a call of Python code, as the records themselves do not.
+_parts_of_label = attrgetter(*(part.name for part in fields(Label)))
+_parts_of_audience = attrgetter(*(part.name for part in fields(Audience)))
 
 
 def judge(policy: Policy, chunk: Chunk, label: Label, audience: Audience) -> Decision:
@@ -16,51 +25,95 @@ def judge(policy: Policy, chunk: Chunk, label: Label, audience: Audience) -> Dec
     the audience is cleared for is allowed, a level it does not know is blocked, the rest is
     ``policy.otherwise``. Rules in
     shadow never change the decision; where they differ, theirs is recorded beside it.
+
+    Of ``chunk`` only the ids of its source and its document count, and what it was made from: a
+    derived text is judged as itself and as each of its origins, and the strictest decision names
+    the document.
+
+    Raises:
+        ExpressionError: An expression of a rule came to no answer.
     """
-    if policy.unreadable is not None:
-        return Decision(Action.BLOCK, "policy-unreadable", policy.unreadable, policy.digest)
-    if policy.observe_only:
-        return Decision(Action.ALLOW, "no-policy", "no policy was given", mode="shadow")
-    live, shadow = _by_rules(policy, chunk, label, audience)
+    if chunk.origins and not chunk.released:
+        return _of_derived(policy, chunk, label, audience)
+    known = policy.memory.shortlists
+    asked = (label.level, audience.name, audience.known, chunk.source.id)
+    left = known.get(asked) or known.keep(asked, shortlist(policy, label, audience, chunk.source))
+    candidates, heads, permitted, refused, costly = left
+    if costly:
+        return _remembered(policy, left, chunk, label, audience)
+    document = chunk.document.id
+    if document.startswith(heads):
+        for glob, _, decision, _ in candidates:
+            if glob(document):
+                return decision
+    if permitted is refused or policy.lattice.permits(audience, label):
+        return permitted
+    return refused
+
+
+def _of_derived(policy: Policy, chunk: Chunk, label: Label, audience: Audience) -> Decision:
+    """The strictest of what is said of the text and of each origin that this part of it has."""
+    inside = [one for one in chunk.origins if policy.lattice.dominates(label, one.label)]
+    judged = [
+        (judge(policy, _as_document(origin), origin.label, audience), origin)
+        for origin in _unlike(policy, inside)
+    ]
+    own = judge(policy, replace(chunk, origins=()), label, audience)
+    # What no rule says of a completion, rules say of the document that is as strict as it is.
+    if own.rule != "otherwise" or not any(origin.label == label for origin in inside):
+        judged.append((own, inside[0] if inside else chunk.origins[0]))
+    decided, behind = max(judged, key=lambda said: said[0].action.strictness)
+    if decided.action is Action.ALLOW:
+        return decided
+    return replace(decided, reason=f"{decided.reason}; it was made from {behind.document}")
+
+
+def _unlike(policy: Policy, origins: Sequence[Origin]) -> Iterable[Origin]:
+    """One of all origins about which ``policy`` says the same in any case."""
+    if any(rule.document is not None or rule.expressions for rule in policy.rules):
+        return origins
+    return {(one.source, one.label): one for one in reversed(origins)}.values()
+
+
+def _as_document(origin: Origin) -> Chunk:
+    name, document, source = origin.digest, Document(origin.document), Source(origin.source)
+    return Chunk(name, document, source, "", name, origin.label, "origin")
+
+
+def _remembered(
+    policy: Policy, left: Shortlist, chunk: Chunk, label: Label, audience: Audience
+) -> Decision:
+    """The same, decided once for all that it depends on; what a rule raises is not kept."""
+    known = policy.memory.decisions
+    source, document = chunk.source.id, chunk.document.id
+    asked = (_parts_of_label(label), _parts_of_audience(audience), source, document)
+    made = known.get(asked)
+    if made is None:
+        live, shadow = _by_rules(policy, left, chunk, label, audience)
+        made = known.keep(asked, _with_shadow(policy, live, shadow))
+    return made
+
+
+def _by_rules(
+    policy: Policy, left: Shortlist, chunk: Chunk, label: Label, audience: Audience
+) -> tuple[Decision, Decision | None]:
+    """What is decided, and what the first rule in shadow that matches says."""
+    document, shadow = chunk.document.id, None
+    for glob, rule, decision, _ in left.candidates:
+        if not glob(document) or (rule is not None and not rule.matches(chunk, label, audience)):
+            continue
+        if decision.mode == "enforce":
+            return decision, shadow
+        shadow = shadow or decision
+    permitted = policy.lattice.permits(audience, label)
+    return left.permitted if permitted else left.refused, shadow
+
+
+def _with_shadow(policy: Policy, live: Decision, shadow: Decision | None) -> Decision:
+    if shadow is not None and shadow.action == live.action:
+        shadow = None
     if policy.mode == "enforce":
         return live.with_shadow(shadow)
     return Decision(
         Action.ALLOW, "policy-in-shadow", "the policy is in shadow mode", policy.digest, "shadow"
     ).with_shadow(shadow or Decision(live.action, live.rule, live.reason, live.policy, "shadow"))
-
-
-def _by_rules(
-    policy: Policy, chunk: Chunk, label: Label, audience: Audience
-) -> tuple[Decision, Decision | None]:
-    shadow: Decision | None = None
-    for rule in policy.rules:
-        if not rule.matches(chunk, label, audience):
-            continue
-        if rule.mode == "enforce":
-            live = _decision(rule, policy)
-            break
-        shadow = shadow or _decision(rule, policy)
-    else:
-        live = _by_lattice(policy, label, audience)
-    if shadow is not None and shadow.action == live.action:
-        shadow = None
-    return live, shadow
-
-
-def _by_lattice(policy: Policy, label: Label, audience: Audience) -> Decision:
-    if label.level not in policy.lattice.levels:
-        reason = f"the policy has no level {label.level}"
-        return Decision(Action.BLOCK, "unknown-level", reason, policy.digest)
-    if policy.lattice.permits(audience, label):
-        return Decision(Action.ALLOW, "clearance", f"{audience.name} is cleared", policy.digest)
-    return Decision(
-        policy.otherwise,
-        "otherwise",
-        f"{label.level} is above what {audience.name} is cleared for",
-        policy.digest,
-    )
-
-
-def _decision(rule: Rule, policy: Policy) -> Decision:
-    reason = rule.reason or f"rule {rule.id} says {rule.action}"
-    return Decision(rule.action, rule.id, reason, policy.digest, rule.mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from ragtrace.attribution import Cover, accounted_for
 from ragtrace.model import Action, Attribution, Decision
@@ -22,13 +23,23 @@ class Shared:
     def __init__(self, found: Sequence[Attribution], decisions: Mapping[str, Decision]) -> None:
         self._found = found
         self._decisions = decisions
-        # What of the prompt stands in chunks for which each action, or a less strict one, is said.
-        self._covers = {
-            action: _cover(one for one in found if self._action(one).strictness <= place)
+
+    @cached_property
+    def _covers(self) -> dict[Action, Cover]:
+        """What of the prompt stands in chunks for which each action, or a less strict one, is said.
+
+        Most prompts never ask for it: there everything is certain.
+        """
+        return {
+            action: _cover(one for one in self._found if self._action(one).strictness <= place)
             for place, action in enumerate(Action)
-            if any(decision.action is action for decision in decisions.values())
+            if any(decision.action is action for decision in self._decisions.values())
         }
-        self._judged = _cover(enforceable(one) for one in found if one.verdict != "explained")
+
+    @cached_property
+    def _judged(self) -> Cover:
+        """What of the prompt is acted on for the sake of some chunk."""
+        return _cover(enforceable(one) for one in self._found if one.verdict != "explained")
 
     def least(self, one: Attribution) -> Decision:
         """The decision of the strictest of those chunks that it takes to account for ``one``."""

@@ -2,5 +2,6 @@
 
 from ragtrace.testing._ids import CountingIds
 from ragtrace.testing._recorder import RecordedSpan, Recorder, recording
+from ragtrace.testing._redis import LocalRedis
 
-__all__ = ["CountingIds", "RecordedSpan", "Recorder", "recording"]
+__all__ = ["CountingIds", "LocalRedis", "RecordedSpan", "Recorder", "recording"]

@@ -7,6 +7,7 @@ from ragtrace.wire._encoder import (
     encode_decision,
     encode_documents,
     encode_flows,
+    encode_lineage,
     encode_request,
 )
 from ragtrace.wire._openinference import openinference
@@ -26,6 +27,7 @@ __all__ = [
     "encode_decision",
     "encode_documents",
     "encode_flows",
+    "encode_lineage",
     "encode_request",
     "names",
     "openinference",

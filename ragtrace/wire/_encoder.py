@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from ragtrace.attribution import Account
-from ragtrace.model import Attribution, Audience, Chunk, Decision, Flow, Label
+from ragtrace.model import Attribution, Audience, Chunk, Decision, Flow, Label, Origin
 from ragtrace.wire import _names as names
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "encode_decision",
     "encode_documents",
     "encode_flows",
+    "encode_lineage",
     "encode_request",
 ]
 
@@ -73,6 +74,14 @@ def encode_account(account: Account) -> dict[str, AttributeValue]:
     return {
         names.PROMPT_ACCOUNTED: account.accounted,
         names.PROMPT_ACCOUNT: _json(asdict(account)),
+    }
+
+
+def encode_lineage(level: str, origins: Sequence[Origin]) -> dict[str, AttributeValue]:
+    """What a completion inherits, and from which documents."""
+    return {
+        names.COMPLETION_LEVEL: level,
+        names.COMPLETION_ORIGINS: _json([_origin(origin) for origin in origins]),
     }
 
 
@@ -134,6 +143,10 @@ def _flow(place: int, flow: Flow) -> dict[str, Any]:
         ]
     if decision.shadow is not None:
         said["shadow"] = {"action": str(decision.shadow.action), "rule": decision.shadow.rule}
+    if chunk.origins:
+        said["origins"] = [_origin(origin) for origin in chunk.origins]
+    if chunk.released:
+        said["released"] = chunk.released
     if flow.roles:
         said["roles"] = list(flow.roles)
     if flow.attribution is not None:
@@ -150,6 +163,16 @@ def _label(label: Label) -> dict[str, Any]:
     if label.integrity != "trusted":
         said["integrity"] = label.integrity
     return said
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    return {
+        "document": origin.document,
+        "source": origin.source,
+        "digest": origin.digest,
+        **_label(origin.label),
+        "evidence": origin.evidence,
+    }
 
 
 def _score(score: float | None) -> float | None:

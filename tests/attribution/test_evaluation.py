@@ -45,9 +45,9 @@ from ragtrace.testing.attribution._guard import deltas, held, leaked
 from ragtrace.testing.attribution._negatives import upper_bound
 from ragtrace.testing.attribution._perturbation import LOOK_ALIKES, ZERO_WIDTH
 from ragtrace.testing.attribution._prose import SCRIPTS, script_text
-from ragtrace.testing.attribution._timing import interleaved
 from ragtrace.testing.attribution._unrelated import unrelated
 from ragtrace.testing.attribution._workload import plain, workload
+from ragtrace.testing.bench import interleaved
 from tests.prose import dev_rows
 
 TINY = Effort(
@@ -207,7 +207,7 @@ def test_half_of_the_documents_are_in_a_timed_prompt(material: Material) -> None
     load = workload(material, 8, 1_200, 12_000)
     seen = set()
     for number in range(6):
-        prompt = "".join(load.parts(number))
+        prompt = load.text(number)
         inside = tuple(text in prompt for text in load.documents)
         assert 3 <= sum(inside) <= 5
         assert abs(len(prompt) - 12_000) < 1_000
@@ -222,7 +222,7 @@ def test_a_plain_prompt_is_ascii_and_looks_encoded_nowhere() -> None:
     assert plain(dirty) == "Caf Aamp; B b>70 /b> C:temp"
     material = replace(generated(topics=1, documents=30), collections={"one": (dirty * 99,) * 30})
     load = workload(material, 8, 1_200, 12_000, found=plain)
-    text = "".join(load.parts(0))
+    text = load.text(0)
     assert text.isascii()
     assert not set("&%<\\") & set(text)
 
@@ -231,7 +231,7 @@ def test_every_timed_call_gets_a_string_of_its_own() -> None:
     """No two calls see the same object, so nothing that is remembered of one helps another."""
     seen: list[str] = []
     ways = {"one": seen.append, "other": seen.append}
-    timed = interleaved(ways, lambda number: ["prompt ", str(number)], {"one": 4, "other": 2})
+    timed = interleaved(ways, lambda number: f"prompt {number}", {"one": 4, "other": 2})
     assert [len(timed[name].seconds) for name in ways] == [4, 2]
     assert len({id(prompt) for prompt in seen}) == len(seen) == 8
 

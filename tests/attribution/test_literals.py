@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragtrace.attribution import TRIGGER, WITHHELD, Guard
+from ragtrace.attribution.guard._layer import undone
 from ragtrace.attribution.guard._literal_filter import MOST_LITERALS, Secrets
 from ragtrace.attribution.guard._literals import literals
 from tests.attribution.test_guard import cut, streamed
@@ -48,6 +49,7 @@ FOUND = {
     "COVID-19 in the mid-1990s, in 2019 and 2019-2021": [],
     "on 2024-03-15, 15.03.2024 and 3/15/24": [],
     "12 of 50 branches, 3.14 and 98.6 percent": [],
+    "not like 1234 or 1111)\n8. Use": ["1234", "1111"],
     "10,000 people": [],
     "MP3, G20 and A4": [],
     "won 50 games, try 12": [],
@@ -66,6 +68,12 @@ SAID = {
     "xk4799b": WITHHELD,
     "(xk-4799-b)": f"({WITHHELD})",
     "XK 4799 B!": f"{WITHHELD}!",
+    "x k 4 7 9 9 b": WITHHELD,
+    "X-K-4-7-9-9-B,": f"{WITHHELD},",
+    "g o o d w i l l 5 0": WITHHELD,
+    "j a n e . d o e @ b a n k - i n t e r n . c o m": WITHHELD,
+    "a x k 4 7": "a x k 4 7",
+    "i n t e r n a l code xyz": "i n t e r n a l code xyz",
     "XK\u20114799\u2011B.": f"{WITHHELD}.",
     "\uff38\uff2b\uff0d4799\uff0dB": WITHHELD,
     "X\u200bK-47\u200b99-B": WITHHELD,
@@ -260,7 +268,43 @@ def test_a_number_that_never_ends_is_let_go() -> None:
         guard.feed(" 50")
         for _ in range(200):
             guard.feed(piece)
-            assert guard._literals is not None
-            held = max(held, len(guard._literals.held))
+            held = max(held, sum(len(one.held) for one in guard._literals))
         assert held < 2 * TRIGGER
         guard.close()
+
+
+ESCAPED = {
+    r'{"a": "first\nXK-4799-B, then"}': r'{"a": "first\n[withheld], then"}',
+    r"\u20ac1,250.00\nor xk\u201047\u201199\u2012b\u00a0": r"[withheld]\nor [withheld]\u00a0",
+    r"\"is\\n8812\\t\\u20ac 50, $\\u0035\\u0030 \\u00e9": (
+        r"\"is\\n[withheld]\\t\\u20ac 50, [withheld] \\u00e9"
+    ),
+    "the PIN&#58;&nbsp;88&#49;2. And<br>8812": "the PIN&#58;&nbsp;[withheld]. And<br>[withheld]",
+    r"GOODWIL\u004c50": "[withheld]",
+    r"C:\n8812": r"C:\n[withheld]",
+    r"C:\XK-4799-B and \north\8812": r"C:\[withheld] and \north\[withheld]",
+    r"\u20ac50\n88123\nx8812\n\u00e98812": r"\u20ac50\n88123\nx8812\n\u00e98812",
+}
+
+
+@pytest.mark.parametrize("text", ESCAPED)
+def test_literals_in_escapes(text: str) -> None:
+    """What stands behind or within an escape goes, wherever that is cut; other things stay."""
+    for size in (1, 2, 3, 5, 9, 1000):
+        deltas = [text[k : k + size] for k in range(0, len(text), size)]
+        assert streamed(Guard([STAFF]), deltas) == ESCAPED[text]
+
+
+CHARS = st.sampled_from(
+    [*WORDS.split(), *" \n\\", "\\n", "\\u004c", "\\u0038", "\\\\n", "&#49;", "<b>"]
+)
+
+
+@given(st.lists(CHARS, max_size=24).map("".join), st.randoms(use_true_random=False))
+@settings(max_examples=1000, deadline=None)
+def test_literals_are_cut_anyhow_in_escapes(text: str, dice: random.Random) -> None:
+    """Wherever an escape is cut, the same leaves."""
+    whole = Guard([STAFF]).filter(text)
+    assert streamed(Guard([STAFF]), cut(text, dice)) == whole
+    assert streamed(Guard([STAFF]), list(text)) == whole
+    assert Secrets(literals(STAFF)).said(undone(whole, final=True)[0]) == set()

@@ -11,9 +11,9 @@ import pytest
 import ragtrace
 from ragtrace.attribution import skeleton
 from ragtrace.attribution.corpus import CorpusDocument, CorpusWriter
-from ragtrace.capture import Call, Model, current, current_request
+from ragtrace.capture import Call, Model, Retrieval, current, current_request
 from ragtrace.errors import CorpusIndexError
-from ragtrace.model import Label, Message, Source
+from ragtrace.model import Label, Message, Passage, Source
 from ragtrace.testing import Recorder, recording
 from ragtrace.wire import names
 from tests.prose import chunk, prose
@@ -219,3 +219,20 @@ def test_a_short_run_of_the_index_is_not_acted_on(tmp_path: Path) -> None:
     with recording(policy(tmp_path, "block"), index=str(tmp_path / "index")):
         assert not call("customer", Message("user", f"Is it {part} then?")).blocked
         assert call("customer", Message("user", f"Is it {note} then?")).blocked
+
+
+@pytest.mark.parametrize("recorder", ["drop"], indirect=True)
+def test_what_a_completion_copies_of_the_corpus_keeps_its_label(recorder: Recorder) -> None:
+    """An answer to a colleague quotes a page; retrieved for a customer, the page is public."""
+    made = call("staff", *pasted(STAFF))
+    made.record(f"{prose(21, 40)} {PUBLIC}")
+    made.finish()
+    with ragtrace.request(audience="customer"):
+        runtime, request = current(), current_request()
+        assert runtime is not None and request is not None
+        kb = Source("kb")
+        search = Retrieval(runtime, request, kb, top_k=2, query="").begin()
+        page = Passage(PUBLIC, kb, {"label": "public"})
+        gist = Passage(prose(21, 40), kb, {"label": "public"})
+        assert search.judge([page, gist]) == [PUBLIC, None]
+        search.end()

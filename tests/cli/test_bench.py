@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import ragtrace.testing.attribution as bench
+import ragtrace.testing.policy as policy_bench
 from ragtrace.cli._bench import SECTIONS, command
 from ragtrace.errors import RagtraceError
 from tests.attribution.test_evaluation import TINY
@@ -116,3 +117,48 @@ def test_data_of_our_own_is_read(tmp_path: Path) -> None:
     done = run("--data", str(tmp_path), "--only", "guard", "--json")
     assert done.exit_code == 0, done.output
     assert "generated" not in done.stderr
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy bench of a few batches."""
+    monkeypatch.setattr(policy_bench, "QUICK", policy_bench.Effort(turns=3, checked=2))
+    monkeypatch.setattr("ragtrace.testing.policy._bench.SIZES", (10, 1))
+    monkeypatch.setattr(policy_bench, "measure_sharing", lambda *_: iter(()))
+
+
+@pytest.mark.usefixtures("few")
+def test_the_cost_of_a_decision_has_its_rows_ratios_first() -> None:
+    """Every engine that is installed at every size, and the bar for ten chunks of ours."""
+    done = CliRunner().invoke(command, ["policy", "--quick", "--json"])
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)["rows"]
+    assert {tuple(row) for row in rows} == {("name", "value", "unit", "bar", "ok")}
+    assert "times as long as ragtrace" in rows[0]["name"]
+    barred = [row["name"] for row in rows if row["bar"] is not None]
+    assert barred == [
+        "policy: 10 chunks x 50 rules: ragtrace, documents seen before: median",
+        "policy: 10 chunks x 50 rules: ragtrace, documents never seen: median",
+    ]
+    for engine in policy_bench.ENGINES:
+        named = [row for row in rows if engine.name in row["name"] and "median" in row["name"]]
+        assert bool(named) is engine.installed
+    assert all(row["value"] > 0 for row in rows)
+
+
+@pytest.mark.usefixtures("few")
+def test_an_engine_that_is_not_installed_is_left_out_and_said_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The line says how to install it; the table has the others."""
+    ours, *_, last = policy_bench.ENGINES
+    engines = (ours, last._replace(name="absent", needs="absent-engine", module="absent_engine"))
+    monkeypatch.setattr("ragtrace.testing.policy._bench.ENGINES", engines)
+    monkeypatch.setattr("ragtrace.testing.policy._engine.ENGINES", engines)
+    done = CliRunner().invoke(command, ["policy", "--quick"])
+    assert done.exit_code == 0, done.output
+    line = "not compared with absent-engine: pip install 'ragtrace-otel[bench]'"
+    assert line in " ".join(done.stderr.split())
+    assert "documents never seen" in done.stdout
+    assert " of 2 bars cleared" in done.stdout
+    assert "absent" not in done.stdout

@@ -105,6 +105,9 @@ def test_a_tenant_becomes_a_compartment() -> None:
     [
         ({"source": "chroma/*"}, {}, True),
         ({"source": "pinecone/*"}, {}, False),
+        ({"source": "*/bank"}, {}, True),
+        ({"source": "*/ba*"}, {}, True),
+        ({"source": "bank"}, {}, False),
         ({"uri": "*/staff/*"}, {"source": "kb/staff/x.md"}, True),
         ({"uri": "*/staff/*"}, {"url": "https://x", "file_path": "kb/staff/x.md"}, True),
         ({"uri": "*/staff/*"}, {}, False),

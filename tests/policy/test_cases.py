@@ -169,3 +169,34 @@ def test_a_policy_without_rules_is_covered() -> None:
     """There is nothing left to show."""
     policy = parse_policy(yaml.safe_dump(POLICY | {"rules": []}).encode())
     assert coverage(policy, []).percent == 100
+
+
+@pytest.mark.parametrize(
+    ("document", "shadow", "differences"),
+    [
+        ("x", {"action": "block", "rule": "watch"}, []),
+        ("x", {"action": "block"}, []),
+        (
+            "x",
+            {"action": "drop", "rule": "late"},
+            [("shadow action", "drop", "block"), ("shadow rule", "late", "watch")],
+        ),
+        ("plain", {"action": "drop"}, [("shadow action", "drop", "none")]),
+    ],
+)
+def test_a_case_may_say_what_a_rule_in_shadow_would_have_decided(
+    document: str, shadow: dict[str, str], differences: list[tuple[str, str, str]]
+) -> None:
+    """Action and rule are compared with what is recorded beside the decision."""
+    decides, watches = POLICY["rules"][:2]  # type: ignore[index]
+    policy = parse_policy(yaml.safe_dump(POLICY | {"rules": [watches, decides]}).encode())
+    level, action = ("secret", "redact") if document == "x" else ("public", "allow")
+    entry = {
+        "name": "c",
+        "chunk": {"document": document, "metadata": {"label": level}},
+        "audience": "customer",
+        "expect": {"action": action, "shadow": shadow},
+    }
+    (made,) = parse_cases(yaml.safe_dump({"version": 1, "cases": [entry]}).encode())
+    found = try_case(policy, made).differences
+    assert [(d.what, d.expected, d.got) for d in found] == differences

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragtrace.model import Action, Document, Source
+from ragtrace.model import Action, Document, Label, Source
 from ragtrace.policy import Explanation, LinedYaml, Policy, explain, lint, parse_policy
 from ragtrace.policy._glob import covers
 from tests.prose import chunk
@@ -213,3 +215,94 @@ def test_warnings_have_the_lines_of_the_file() -> None:
         ("otherwise-allows", 11),
     ]
     assert {c.line for c in lint(policy)} == {None}
+
+
+NARROWED = st.fixed_dictionaries(
+    {},
+    optional={
+        "compartment": st.lists(st.sampled_from(["hr", "pii"]), min_size=1, unique=True),
+        "integrity": st.sampled_from(["trusted", "untrusted"]),
+        "cel": st.sampled_from(["label.rank > 0", "source == 'a'"]),
+    },
+)
+
+
+@given(st.lists(NARROWED, min_size=2, max_size=4))
+def test_narrowed_rules_that_are_said_never_to_decide_never_do(when: list[dict[str, Any]]) -> None:
+    """Compartments, integrity and expressions take nothing that they do not surely fit."""
+    pytest.importorskip("celpy")
+    policy = policy_of(
+        rules=[{"id": f"r{n}", "when": one, "decide": "drop"} for n, one in enumerate(when)]
+    )
+    never = {c.sentence.split("'")[1] for c in lint(policy) if c.id == "never-decides"}
+    for held, integrity, level, source in product(
+        [(), ("hr",), ("pii",), ("hr", "pii")], ["trusted", "untrusted"], LEVELS, "ab"
+    ):
+        label = Label(level, frozenset(held), integrity=integrity)  # type: ignore[arg-type]
+        one = replace(chunk("text", level), label=label, source=Source(source))
+        assert explain(policy, one, policy.audience("staff")).decision.rule not in never
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "warned_of"),
+    [
+        ({}, {"compartment": "pii"}, True),
+        ({"compartment": ["hr", "pii"]}, {"compartment": "pii"}, True),
+        ({"compartment": "pii"}, {"compartment": ["hr", "pii"]}, False),
+        ({"compartment": "pii"}, {}, False),
+        ({"integrity": "trusted"}, {"integrity": "trusted"}, True),
+        ({"integrity": "trusted"}, {"integrity": "untrusted"}, False),
+        ({"integrity": "trusted"}, {}, False),
+        ({"cel": "source == 'a'"}, {"cel": "source == 'a'", "label": "secret"}, True),
+        ({"cel": "source == 'a'"}, {"cel": "source == 'b'"}, False),
+        ({"cel": "source == 'a'"}, {}, False),
+    ],
+)
+def test_a_narrowed_rule_takes_from_those_narrowed_alike(
+    wide: dict[str, Any], narrow: dict[str, Any], warned_of: bool
+) -> None:
+    """A later rule is said never to decide where an earlier one asks no more than it does."""
+    pytest.importorskip("celpy")
+    said = warned(
+        "never-decides",
+        rules=[
+            {"id": "first", "when": wide, "decide": "drop"},
+            {"id": "second", "when": narrow, "decide": "drop"},
+        ],
+    )
+    assert bool(said) is warned_of
+
+
+def test_a_hole_behind_an_expression_is_said_to_be_behind_one() -> None:
+    """What the expression lets through is not known."""
+    pytest.importorskip("celpy")
+    rule = {"id": "r", "when": {"audience": "customer", "cel": "true"}, "decide": "allow"}
+    (said,) = warned("hole", rules=[rule])
+    assert said.startswith("a hole where its expression fits: the rule 'r' allows customer ")
+
+
+@pytest.mark.parametrize(
+    ("by_entity", "compartment"), [(False, "personal"), (True, "personal:EMAIL_ADDRESS")]
+)
+def test_compartments_of_personal_data_are_known(by_entity: bool, compartment: str) -> None:
+    """A rule that allows all opens them to whoever does not hold them."""
+    pytest.importorskip("presidio_analyzer")
+    pii = {"entities": ["EMAIL_ADDRESS"], "compartment": "personal", "by_entity": by_entity}
+    rule = {"id": "r", "when": {"audience": "staff"}, "decide": "allow"}
+    (said,) = warned("hole", pii=pii, rules=[rule])
+    assert f"compartment {compartment!r}" in said
+
+
+def test_compartments_of_a_registry_are_known(tmp_path: Path) -> None:
+    """Those of whole texts, and those of their parts."""
+    part = {"start": 0, "end": 4, "level": "public", "compartments": ["legal"]}
+    lines = [
+        {"digest": "0" * 64, "level": "public", "compartments": ["hr"]},
+        {"digest": "1" * 64, "ranges": [part]},
+    ]
+    (tmp_path / "labels.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    rule = {"id": "r", "when": {"audience": "staff"}, "decide": "allow"}
+    tree = TREE | {"registry": "labels.jsonl", "rules": [rule]}
+    policy = parse_policy(yaml.safe_dump(tree).encode(), str(tmp_path / "policy.yaml"))
+    (said,) = (c.sentence for c in lint(policy) if c.id == "hole")
+    assert "compartment 'hr', compartment 'legal'" in said

@@ -18,6 +18,7 @@ from ragtrace.errors import MissingDependencyError, PolicyFileError
 from ragtrace.labels import LabelKeys
 from ragtrace.model import Action, Passage, Source, digest
 from ragtrace.policy import DEFAULT_REFUSAL, Policy, parse_policy, read_policy, schema
+from tests.named import model_of
 
 BASE = "version: 1\nlevels: [public, secret]\naudiences: {customer: {clearance: public}}\n"
 FULL = """\
@@ -36,6 +37,7 @@ labels:
   msip: {2096f6a2-d2f7-48be-b329-b73aaa526e5d: internal}
   mcp_ifc: true
   acl_keys: [user_ids, group_ids]
+  front_matter: restricts
 sources:
   - id: s1
     match: {source: "kb/*", uri: "*/x", metadata: {kb: staff}}
@@ -45,17 +47,41 @@ sections:
   - {id: s2, heading: Staff only, level: secret, compartments: [pii]}
 rules:
   - id: r1
-    when: {label: secret, audience: customer, source: "kb/*", document: "d-*"}
+    when:
+      label: secret
+      compartment: pii
+      integrity: untrusted
+      audience: customer
+      source: "kb/*"
+      document: "d-*"
     decide: redact
     mode: shadow
     reason: because
 otherwise: drop
+failures:
+  judge-error: allow
+  judge-timeout: allow
+  unknown-level: allow
+  unknown-audience: allow
+  registry-unreachable: allow
+  ledger-unreachable: allow
+  guard-overload: allow
+limits: {judge_seconds: 1}
+declassified: declassified.jsonl
+transformations:
+  - {id: sorting, to: public, compartments: [pii], at_most: 80, reason: one word of six}
 on_block: refuse
 refusal: Sorry.
 """
 BESIDE = """\
 registry: labels.jsonl
-pii: {entities: [EMAIL_ADDRESS], compartment: pii, by_entity: false, threshold: 0.4, level: secret}
+pii:
+  entities: [EMAIL_ADDRESS, PERSON]
+  compartment: pii
+  by_entity: false
+  threshold: 0.4
+  level: secret
+  model: model
 """
 """What needs a file beside the policy, or an extra."""
 
@@ -131,8 +157,9 @@ BROKEN = {
     ),
     "an unknown key": (
         f"{BASE}rule: []\n".encode(),
-        "p:1: unknown key 'rule', expected one of audiences, labels, levels, mode, on_block, "
-        "otherwise, pii, refusal, registry, rules, sections, sources, unlabelled, version",
+        "p:1: unknown key 'rule', expected one of audiences, declassified, failures, labels, "
+        "levels, limits, mode, on_block, otherwise, pii, refusal, registry, rules, sections, "
+        "sources, transformations, unlabelled, version",
     ),
     "an unknown decision": (
         f"{BASE}rules:\n  - id: a\n    decide: permit\n".encode(),
@@ -142,7 +169,7 @@ BROKEN = {
     "an unknown condition": (
         f"{BASE}rules:\n  - id: a\n    decide: drop\n    when: {{level: secret}}\n".encode(),
         "p:7: rules[0].when: unknown key 'level', "
-        "expected one of audience, document, label, source",
+        "expected one of audience, cedar, cel, compartment, document, integrity, label, source",
     ),
     "a clearance that is no level": (
         BASE.replace("clearance: public", "clearance: pubic").encode(),
@@ -185,7 +212,17 @@ BROKEN = {
     "personal data of an unknown kind": (
         f"{BASE}pii:\n  entities: [NAME]\n".encode(),
         "p:5: pii.entities[0]: expected one of CREDIT_CARD, CRYPTO, EMAIL_ADDRESS, IBAN_CODE, "
-        "IP_ADDRESS, MEDICAL_LICENSE, PHONE_NUMBER, UK_NHS, US_SSN, got 'NAME'",
+        "IP_ADDRESS, MEDICAL_LICENSE, PHONE_NUMBER, UK_NHS, US_SSN, PERSON, LOCATION, "
+        "ORGANIZATION, NRP, DATE_TIME, got 'NAME'",
+    ),
+    "names without a model": (
+        f"{BASE}pii:\n  entities:\n    - US_SSN\n    - PERSON\n".encode(),
+        "p:7: pii.entities[1]: only a language model finds PERSON, expected pii.model",
+    ),
+    "a model without names": (
+        f"{BASE}pii:\n  entities: [US_SSN]\n  model: en_core_web_sm\n".encode(),
+        "p:6: pii.model: expected an entity that needs it: PERSON, LOCATION, ORGANIZATION, "
+        "NRP, DATE_TIME",
     ),
     "personal data of no level": (
         f"{BASE}pii: {{entities: [US_SSN], level: secrte}}\n".encode(),
@@ -194,6 +231,32 @@ BROKEN = {
     "a threshold that is no number": (
         f"{BASE}pii: {{entities: [US_SSN], threshold: .nan}}\n".encode(),
         "p:4: pii.threshold: expected 0 to 1, got nan",
+    ),
+    "an unknown failure": (
+        f"{BASE}failures:\n  judge-eror: allow\n".encode(),
+        "p:5: failures: unknown key 'judge-eror', expected one of guard-overload, judge-error, "
+        "judge-timeout, ledger-unreachable, registry-unreachable, unknown-audience, unknown-level",
+    ),
+    "a failure of an unknown audience": (
+        f"{BASE}failures:\n  judge-error:\n    customer: block\n    staff: allow\n".encode(),
+        "p:7: failures.judge-error.staff: expected one of the audiences customer, unknown, "
+        "got 'staff'",
+    ),
+    "a failure that redacts": (
+        f"{BASE}failures:\n  judge-timeout: redact\n".encode(),
+        "p:5: failures.judge-timeout: expected one of allow, block, got 'redact'",
+    ),
+    "a failure that redacts for some": (
+        f"{BASE}failures:\n  judge-timeout:\n    unknown: redact\n".encode(),
+        "p:6: failures.judge-timeout.unknown: expected one of allow, block, got 'redact'",
+    ),
+    "no time to judge": (
+        f"{BASE}limits: {{judge_seconds: 0}}\n".encode(),
+        "p:4: limits.judge_seconds: 0 is less than or equal to the minimum of 0",
+    ),
+    "a time that is no number": (
+        f"{BASE}limits: {{judge_seconds: .nan}}\n".encode(),
+        "p:4: limits.judge_seconds: expected seconds above 0, got nan",
     ),
     "a registry that is not there": (
         f"{BASE}registry: no/labels.jsonl\n".encode(),
@@ -264,7 +327,7 @@ def test_an_extra_that_is_missing_makes_the_policy_unusable(
     def missing(*_: object) -> None:
         raise MissingDependencyError("presidio-analyzer", "pii")
 
-    monkeypatch.setattr("ragtrace.policy._reader.PiiFinder", missing)
+    monkeypatch.setattr("ragtrace.policy._labelling.PiiFinder", missing)
     for kind in (MissingDependencyError, PolicyFileError):
         with pytest.raises(kind, match=r"pip install 'ragtrace-otel\[pii\]'$"):
             parse_policy(f"{BASE}pii: {{entities: [US_SSN]}}".encode())
@@ -286,7 +349,7 @@ def test_what_is_not_said_has_the_strict_meaning() -> None:
 
 def test_the_line_of_a_rule_is_kept() -> None:
     """A rule knows where it stands."""
-    assert [rule.line for rule in parse_policy(FULL.encode()).rules] == [24]
+    assert [rule.line for rule in parse_policy(FULL.encode()).rules] == [25]
 
 
 def attempt(data: bytes) -> Policy | None:
@@ -395,12 +458,14 @@ EFFECTS: dict[str, object] = {
     "labels.msip": {"2096f6a2-d2f7-48be-b329-b73aaa526e5d": "secret"},
     "labels.mcp_ifc": False,
     "labels.acl_keys": ["permissions"],
+    "labels.front_matter": "labels",
     "registry": "others.jsonl",
-    "pii.entities": ["US_SSN"],
+    "pii.entities": ["PERSON"],
     "pii.compartment": "personal",
     "pii.by_entity": True,
     "pii.threshold": 0.5,
     "pii.level": "internal",
+    "pii.model": "other",
     "sources.0.id": "other",
     "sources.0.match.source": "crm/*",
     "sources.0.match.uri": "*/y",
@@ -413,6 +478,10 @@ EFFECTS: dict[str, object] = {
     "sections.0.compartments": ["legal"],
     "rules.0.id": "other",
     "rules.0.when.label": ["internal", "secret"],
+    "rules.0.when.compartment": ["pii", "legal"],
+    "rules.0.when.integrity": "trusted",
+    "rules.0.when.cel": "label.rank > 0",
+    "rules.0.when.cedar": "resource.rank > 0",
     "rules.0.when.audience": "unknown",
     "rules.0.when.source": "crm/*",
     "rules.0.when.document": "e-*",
@@ -420,13 +489,29 @@ EFFECTS: dict[str, object] = {
     "rules.0.mode": "enforce",
     "rules.0.reason": "why not",
     "otherwise": "context_only",
+    "failures.judge-error": {"customer": "allow"},
+    "failures.judge-timeout": "block",
+    "failures.unknown-level": "block",
+    "failures.unknown-audience": "block",
+    "failures.registry-unreachable": "block",
+    "failures.ledger-unreachable": "block",
+    "failures.guard-overload": {"unknown": "allow"},
+    "limits.judge_seconds": 2,
+    "declassified": "other.jsonl",
+    "transformations.0.id": "other",
+    "transformations.0.to": "internal",
+    "transformations.0.compartments": ["legal"],
+    "transformations.0.at_most": 9,
+    "transformations.0.reason": "why not",
     "on_block": "raise",
     "refusal": "No.",
 }
 
 
 def written(tree: Any, folder: Path) -> Policy:
-    """The policy that the tree spells, with two registries beside it."""
+    """The policy that the tree spells, with two registries and two models beside it."""
+    for name in ("model", "other") if "pii" in tree else ():
+        model_of(folder / name, PERSON="Ann Miller")
     for file, level in (("labels.jsonl", "secret"), ("others.jsonl", "public")):
         (folder / file).write_text(json.dumps({"digest": digest("a note"), "level": level}))
     text = yaml.safe_dump(tree, sort_keys=False)
@@ -446,10 +531,11 @@ def changed(tree: Any, path: str, value: object) -> Any:
 
 def parts(policy: Policy) -> list[object]:
     """All that a policy says, without its digest and the lines of its rules."""
+    aside = ("digest", "memory", "rules")
     rules = [
         [getattr(rule, name) for name in rule.__slots__ if name != "line"] for rule in policy.rules
     ]
-    fields = [getattr(policy, name) for name in policy.__slots__ if name not in ("digest", "rules")]
+    fields = [getattr(policy, name) for name in policy.__slots__ if name not in aside]
     return [*fields, rules]
 
 
@@ -461,6 +547,10 @@ def test_every_key_has_an_effect(path: str, tmp_path: Path) -> None:
     tree = yaml.safe_load(FULL + BESIDE)
     if not path.startswith("pii."):
         del tree["pii"]  # so that the others are tried where the extra is not installed
+    for language, package in (("cel", "celpy"), ("cedar", "cedarpy")):
+        if path == f"rules.0.when.{language}":
+            pytest.importorskip(package)
+            tree["rules"][0]["when"][language] = "true"
     plain = written(tree, tmp_path)
     assert parts(written(changed(tree, path, EFFECTS[path]), tmp_path)) != parts(plain)
 

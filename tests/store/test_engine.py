@@ -14,7 +14,7 @@ import pytest
 from ragtrace.errors import StoreError
 from ragtrace.model import digest
 from ragtrace.store import Store
-from ragtrace.store._schema import migrate
+from ragtrace.store._schema import MIGRATIONS, migrate
 from ragtrace.wire import _names as names
 from tests.engine import KEY, ROOT, content, engine_directory, flow, fresh_url, span, store
 from tests.shim import clickhouse_server
@@ -56,6 +56,28 @@ def test_a_newer_schema_is_refused() -> None:
     opened.close()
     with pytest.raises(StoreError, match="newer one"):
         Store.open(url)
+
+
+def test_a_store_of_the_first_schema_learns_readers_and_integrity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flows that were stored before there were columns for them get theirs, and stay one row."""
+    first = "0001_init.sql"
+    (tmp_path / first).write_text((MIGRATIONS / first).read_text("utf-8"))
+    url = fresh_url()
+    with monkeypatch.context() as patch:
+        patch.setitem(migrate.__kwdefaults__, "folder", tmp_path)
+        opened = Store.open(url)
+    opened.write([span(1, flow(0, readers=[], integrity="untrusted")), span(2, flow(0))])
+    opened.close()
+    opened = Store.open(url)
+    with opened._engine.reading("test") as client:
+        rows = client.query(
+            "SELECT ForReaders, Readers, Integrity FROM flows FINAL ORDER BY SpanId"
+        ).result_rows
+    assert rows == [(True, [], "untrusted"), (False, [], "trusted")]
+    assert (opened.stats().spans, opened.stats().flows) == (2, 2)
+    opened.close()
 
 
 def test_spans_whose_flows_were_lost_get_them_back_at_opening() -> None:

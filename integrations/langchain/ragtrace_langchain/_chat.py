@@ -142,15 +142,13 @@ class _Hooks:
     def _talk(self, model: Any, messages: Any, run_manager: Any) -> tuple[Talk | None, bool]:
         """The talk to stream for, and whether it begins and ends with this stream.
 
-        ``None`` as well where the stream is a part of one that is guarded already.
+        ``None`` as well where the stream is a part of one that is guarded already. A model that
+        asks itself something else in between has another talk.
         """
         talk = Talk.inside(model)
-        owned = talk is None
-        if talk is None:
-            talk = Talk.open(self._turns, model, messages, run_manager, stream=True)
-        elif talk.streaming:
-            return None, False
-        return talk, owned
+        if talk is None or not talk.sends(messages):
+            return Talk.open(self._turns, model, messages, run_manager, stream=True), True
+        return (None if talk.streaming else talk), False
 
 
 def _guarded(talk: Talk, source: Iterator[Any]) -> Iterator[ChatGenerationChunk]:

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage, BaseMessageChun
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from ragtrace.capture import TEXT, Call
-from ragtrace_langchain._messages import NOT_TEXT
+from ragtrace_langchain._leaves import unread
 
 __all__ = ["Chunks", "without_tokens"]
 
@@ -21,8 +21,6 @@ _REPEATS: Final = ("logprobs",)
 
 _IDENTITY: Final = ("type", "index")
 """Keys by which LangChain finds the block of an earlier chunk that a later one continues."""
-
-_NAMES: Final = NOT_TEXT | {"name"}
 
 
 def without_tokens(told: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -61,6 +59,14 @@ class Chunks:
             chunk_position=message.chunk_position,
         )
 
+    def note(self, message: BaseMessage) -> None:
+        """Note every text of a chunk that leaves as it is."""
+        self._content(message.content)
+        for call in getattr(message, "tool_call_chunks", ()):
+            self._arguments(call)
+        for key, value in message.additional_kwargs.items():
+            self._walk(value, ("kwargs", key), _kwarg(key))
+
     def with_rest(self, message: BaseMessageChunk) -> BaseMessageChunk:
         """The last chunk with what was held back of each channel put behind it."""
         for channel, text in self._call.rest().items():
@@ -77,17 +83,17 @@ class Chunks:
         return [
             self._say(block, TEXT, lambda text: _chunk([text]))
             if isinstance(block, str)
-            else self._walk(block, str(block.get("type")), lambda said: _chunk([said]))
+            else self._walk(block, (str(block.get("type")),), lambda said: _chunk([said]))
             for block in content
         ]
 
-    def _walk(self, value: Any, channel: str, shape: Shape) -> Any:
+    def _walk(self, value: Any, path: tuple[str, ...], shape: Shape) -> Any:
         """The value with every text in it guarded, each on the channel of its place."""
         if isinstance(value, str):
-            return self._say(value, TEXT if channel == "text text" else channel, shape)
+            return self._say(value, TEXT if path == ("text", "text") else " ".join(path), shape)
         if isinstance(value, list):
             return [
-                self._walk(item, f"{channel} {place}", lambda said: shape([said]))
+                self._walk(item, (*path, str(place)), lambda said: shape([said]))
                 for place, item in enumerate(value)
             ]
         if not isinstance(value, dict):
@@ -95,11 +101,11 @@ class Chunks:
         same = {key: value[key] for key in _IDENTITY if key in value}
         # Text goes on from one block of it to the next; of anything else each is by itself.
         if "index" in value and value.get("type") != "text":
-            channel = f"{channel} {value['index']}"
+            path = (*path, str(value["index"]))
         return {
             key: item
-            if key in _NAMES
-            else self._walk(item, f"{channel} {key}", _within(shape, same, key))
+            if unread(key, value, path)
+            else self._walk(item, (*path, str(key)), _within(shape, same, key))
             for key, item in value.items()
         }
 
@@ -109,6 +115,7 @@ class Chunks:
             return call
         if index is None:  # nothing could be put behind it: it is whole
             (said,) = self._call.whole(args)
+            self._call.record("", said)
         else:
             said = self._say(args, f"args {index}", _argument(index))
         return tool_call_chunk(name=call["name"], args=said, id=call["id"], index=index)

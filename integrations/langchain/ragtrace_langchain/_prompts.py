@@ -126,6 +126,10 @@ class Asked:
             with self.found():
                 yield
 
+    def sends(self, text: str) -> bool:
+        """Whether this is the very text of a prompt that was judged."""
+        return text in self.texts
+
     def streamed(self, text: str) -> Prompt | None:
         """The prompt that a stream inside this call is for, unless it is guarded already."""
         found = [self._prompts[place] for place in self.kept if self._prompts[place].text == text]

@@ -74,6 +74,10 @@ class Talk:
         talk = _current.get()
         return talk if talk is not None and talk._model is model else None
 
+    def sends(self, messages: Any) -> bool:
+        """Whether these are the very messages that were judged."""
+        return messages is self.messages or bool(messages == self.messages)
+
     @contextmanager
     def around(self) -> Iterator[None]:
         """Be found by ``inside``; never held across a ``yield`` to the application."""
@@ -110,16 +114,17 @@ class Talk:
         for generation in result.generations:
             self._note_usage(generation.message)
             if self.armed:
-                _filter(generation, self._call.whole)
+                _filter(generation, self._whole)
             if not self.streamed:
-                self._call.record(str(generation.message.text))
+                parts = Parts([generation.message])
+                self._call.record(str(generation.message.text), *parts.texts(parts.aside))
         return result
 
     def cached(self, generations: list[ChatGeneration]) -> list[ChatGeneration]:
         """Answers out of a cache, without what may not be said to this audience."""
         copies = [generation.model_copy() for generation in generations]
         for generation in copies:
-            _filter(generation, self._call.cached)
+            _filter(generation, lambda said, aside: self._call.cached(*said, aside=aside))
         return copies
 
     def chunks(self, chunk: ChatGenerationChunk) -> Iterator[ChatGenerationChunk]:
@@ -131,7 +136,7 @@ class Talk:
         """
         self._note_usage(chunk.message)
         if not self._call.armed:
-            self._call.say(str(chunk.message.text))
+            self._chunks.note(chunk.message)
             yield chunk
             return
         if self._pending is not None:
@@ -167,6 +172,9 @@ class Talk:
         finally:
             self._turn.close()
 
+    def _whole(self, said: list[str], aside: list[str]) -> list[str]:
+        return [*self._call.whole(*said), *(self._call.whole(text)[0] for text in aside)]
+
     def _note_usage(self, message: BaseMessage) -> None:
         usage = getattr(message, "usage_metadata", None) or {}
         if "input_tokens" in usage and "output_tokens" in usage:
@@ -179,17 +187,15 @@ class Talk:
             self._turn.close()
 
 
-def _filter(generation: ChatGeneration, keep: Callable[..., list[str]]) -> None:
-    """Pass every text of a whole answer through ``keep``."""
+def _filter(generation: ChatGeneration, keep: Callable[[list[str], list[str]], list[str]]) -> None:
+    """Pass a whole answer through ``keep``: what is said, and what is not for reading."""
     message = generation.message
     parts = Parts([message])
-    kept = [part.text for part in parts.messages]
-    for places in parts.threads():
-        for place, text in zip(places, keep(*(kept[place] for place in places)), strict=True):
-            kept[place] = text
-    said = parts.rebuilt(
-        [Message(part.role, text) for part, text in zip(parts.messages, kept, strict=True)]
-    )[0]
+    kept = list(parts.messages)
+    texts = keep(parts.texts(parts.spoken), parts.texts(parts.aside))
+    for place, text in zip([*parts.spoken, *parts.aside], texts, strict=True):
+        kept[place] = Message(kept[place].role, text)
+    (said,) = parts.rebuilt(kept)
     if said is message:
         return
     # A provider's own parse of the answer would repeat what has just been taken out.

@@ -148,7 +148,7 @@ class _Hooks:
     def _streamed(self, model: Any, text: str, run_manager: Any) -> tuple[Prompt | None, bool]:
         """The prompt to stream for, and whether its call begins and ends with this stream."""
         around = Asked.around(model)
-        if around is not None:
+        if around is not None and around.sends(text):
             return around.streamed(text), False
         return self._prompt(model, text, run_manager, None, stream=True), True
 

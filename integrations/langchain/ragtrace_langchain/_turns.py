@@ -197,15 +197,18 @@ class Turns(BaseCallbackHandler):
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Forget the run; the end of a top-level run ends its request."""
+        self._over(run_id)
+
+    def _over(self, run_id: UUID, *, failed: bool = False) -> None:
         with guarded("run tree"):
             with self._lock:
                 root = self._roots.pop(run_id, None)
             if root is not None and root.run_id == run_id and root.request is not None:
-                root.request.end()
+                root.request.end(failed=failed)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """As the end: whatever the error was, the run is over."""
-        self.on_chain_end(None, run_id=run_id)
+        """The run is over, and what was said last in it was told to nobody."""
+        self._over(run_id, failed=True)
 
     def on_tool_start(
         self,
@@ -225,7 +228,7 @@ class Turns(BaseCallbackHandler):
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool is a run like a chain."""
-        self.on_chain_end(None, run_id=run_id)
+        self.on_chain_error(error, run_id=run_id)
 
 
 @cache

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import numpy as np
 
-from ragtrace.attribution._views import views
+from ragtrace.attribution._skeleton import skeleton
+from ragtrace.attribution._views import View, views
+from ragtrace.attribution.guard._layer import unnumbered
 from ragtrace.attribution.guard._literal_filter import MOST_LITERALS, LiteralFilter, Secrets
 from ragtrace.attribution.guard._literals import literals
-from ragtrace.attribution.guard._protected import TRIGGER, protect
+from ragtrace.attribution.guard._protected import TRIGGER, Protected, protect
 from ragtrace.attribution.guard._run_filter import WITHHELD, RunFilter
 
 __all__ = ["TRIGGER", "WITHHELD", "Guard"]
@@ -20,12 +22,14 @@ class Guard:
     """Filters one completion, whole or delta by delta, against protected passages.
 
     Promise: of any run of protected text of TRIGGER symbols or more (or of a whole
-    protected passage that is shorter), not one symbol leaves, however the deltas are cut;
-    and no literal of a protected passage leaves, in whatever spelling. Everything else
-    leaves unchanged and in order. What is held back is the longest suffix that is found in
+    protected passage that is shorter), not one symbol leaves, however the deltas are cut,
+    as it stands or written in escapes, two layers deep, or with other list numbers; and no
+    literal of a protected passage leaves, in whatever spelling. Everything else leaves
+    unchanged and in order. What is held back is the longest suffix that is found in
     the protected text, and never TRIGGER symbols of it; where that is shorter than
     MIN_WHOLE, or the protected text is larger than 20 KB, it may be a little more. A word or
-    number that may become a literal is held back until it has ended.
+    number that may become a literal is held back until it has ended, and so is what may
+    become an escape, a tag of up to 40 characters among them.
 
     Args:
         passages: The protected texts; for runs, those with fewer than MIN_WHOLE symbols are
@@ -44,44 +48,46 @@ class Guard:
         protected = protect(passages)
         secrets = _secrets(passages, readable)
         self._runs = RunFilter(protected) if protected else None
-        self._literals = LiteralFilter(secrets) if secrets else None
+        ways = (False, True) if secrets else ()
+        self._literals = [LiteralFilter(secrets, undone=undone) for undone in ways]
         self.armed = bool(protected or secrets)
 
     @property
     def withheld(self) -> int:
         """How often WITHHELD was said."""
-        return sum(one.withheld for one in (self._runs, self._literals) if one is not None)
+        runs = 0 if self._runs is None else self._runs.withheld
+        return runs + sum(one.withheld for one in self._literals)
 
     def feed(self, delta: str) -> str:
         """What may leave now, ``delta`` having arrived."""
         # Runs first: a literal taken out of a run would cut it into parts too short to be known.
         if self._runs is not None:
             delta = self._runs.feed(delta)
-        if self._literals is not None and delta:
-            delta = self._literals.feed(delta)
+        for one in self._literals:
+            delta = one.feed(delta) if delta else ""
         return delta
 
     def close(self) -> str:
         """What was held back and turned out harmless; nothing arrives after it."""
         rest = "" if self._runs is None else self._runs.close()
-        return rest if self._literals is None else self._literals.close(rest)
+        for one in self._literals:
+            rest = one.close(rest)
+        return rest
 
     def filter(self, text: str) -> str:
         """A whole text at once."""
         return self.feed(text) + self.close()
 
     def decoded(self, text: str) -> str:
-        """``text`` without what reads as a protected run once its escapes are undone.
+        """``text`` without what reads as a protected run once its layout is undone.
 
-        A whole text can be read over; a stream that is written in escapes is not.
+        Beyond what ``feed`` sees through that is base64, a third layer of escapes, and other list
+        numbers where the protected text itself holds what looks like an escape.
         """
         if self._runs is None:
             return text
-        ranges: list[tuple[int, int]] = []
-        for view in views(text)[1:]:
-            for start, end in self._runs.protected.runs(view.symbols, 0):
-                first, last = view.characters(np.array([start]), np.array([end]))
-                ranges.append((int(first[0]), int(last[0])))
+        read = [*views(text)[1:], View(skeleton(unnumbered(text)))]
+        ranges = [found for view in read for found in _within(view, self._runs.protected)]
         out, reached = [], 0
         for begin, stop in sorted(ranges):
             if begin >= reached:
@@ -89,6 +95,13 @@ class Guard:
                 self._runs.withheld += 1
             reached = max(reached, stop)
         return "".join((*out, text[reached:]))
+
+
+def _within(view: View, protected: Protected) -> Iterator[tuple[int, int]]:
+    """Where protected runs stand in the text that ``view`` is of."""
+    for start, end in protected.runs(view.symbols, 0):
+        first, last = view.characters(np.array([start]), np.array([end]))
+        yield int(first[0]), int(last[0])
 
 
 def _secrets(passages: Iterable[str], readable: Iterable[str]) -> Secrets:

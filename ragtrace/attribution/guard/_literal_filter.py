@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from ragtrace.attribution.guard._layer import ESCAPING, undone
 from ragtrace.attribution.guard._literals import Literal
 from ragtrace.attribution.guard._run_filter import WITHHELD
 from ragtrace.attribution.guard._spelling import (
@@ -117,21 +118,30 @@ def _glued(seen: str, word: str, end: int, chains: list[str]) -> bool:
 class LiteralFilter:
     """Filters one text, delta by delta.
 
+    Args:
+        secrets: What may not be said.
+        undone: The text is read without its escapes, not as it stands. What comes has been
+            filtered as it stands, so that nothing is held back where there is no escape.
+
     Attributes:
         held: Characters not yet released.
         withheld: How often WITHHELD was said.
     """
 
-    __slots__ = ("_before", "_secrets", "held", "withheld")
+    __slots__ = ("_before", "_secrets", "_undone", "held", "withheld")
 
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, secrets: Secrets, *, undone: bool = False) -> None:
         self._secrets = secrets
+        self._undone = undone
         self._before = ""  # the last levelled characters that were released
         self.held = ""
         self.withheld = 0
 
     def feed(self, delta: str) -> str:
         """What may leave now, ``delta`` having arrived."""
+        if self._undone and not self.held and not ESCAPING.search(delta):
+            self._before = (self._before + levelled(delta))[-_CONTEXT:]
+            return delta
         if self.held and not levelled(delta):
             self.held += delta  # invisible characters, as many as there are, are not looked at
             return ""
@@ -143,8 +153,15 @@ class LiteralFilter:
         self.held = self._before = ""
         return out
 
+    def _view(self, text: str, *, final: bool) -> Levelled:
+        if not self._undone:
+            return Levelled(text, self._before)
+        read, places = undone(text, final=final)
+        begins = [begin for begin, _ in places]
+        return Levelled(read, self._before, [*begins, places[-1][1] if places else 0])
+
     def _pass(self, text: str, *, final: bool) -> str:
-        view = Levelled(text, self._before)
+        view = self._view(text, final=final)
         seen, place = view.seen, len(self._before)
         out: list[str] = []
         left, kept = 0, len(seen)  # released up to ``left`` of text; held from ``kept`` of seen

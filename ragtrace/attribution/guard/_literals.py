@@ -71,9 +71,11 @@ _ORDINARY_NUMBER: Final = re.compile(r"(?:19\d\d|20[0-2]\d|203[0-5])|\d+000")
 A year is a secret where the word PIN, code or password stands before it."""
 
 _DATE: Final = re.compile(
-    r"(?:1\d|20)\d\d\D{1,3}\d{1,4}(?:\D{1,3}\d{1,2})?|\d{1,2}\D\d{1,2}\D(?:\d\d){1,2}"
+    r"(?:1\d|20)\d\d[^\d()\n]{1,3}\d{1,4}(?:[^\d()\n]{1,3}\d{1,2})?"
+    r"|\d{1,2}\D\d{1,2}\D(?:\d\d){1,2}"
 )
-"""Dates and spans of years, which are as ordinary as years."""
+"""Dates and spans of years, which are as ordinary as years. They do not go over a line: what
+ends in 1111 before the eighth step of a list is no date."""
 
 _ORDINARY_CODE: Final = re.compile(
     r"\d+-?[a-z]+(?:-[a-z]+)*|[a-z]+-(?:\d{1,2}|(?:1\d|20)\d\ds?)", re.IGNORECASE
@@ -112,12 +114,14 @@ class Literal:
         return tuple(map("".join, self.spellings))
 
     def stops(self) -> Iterator[str]:
-        """How far one may have come at the end of an atom; digits may be grouped anyhow."""
+        """How far one may have come at the end of an atom.
+
+        Digits may be grouped anyhow, and letters be spelled one by one; only the words of a
+        name must stand as one.
+        """
         for spelling in self.spellings:
-            yield from accumulate(spelling[:-1])
-            for before, atom in zip(("", *accumulate(spelling)), spelling, strict=False):
-                if atom[0].isdigit():
-                    yield from (before + atom[:size] for size in range(1, len(atom)))
+            if len(spelling) > 1 or spelling[0][0].isdigit():
+                yield from accumulate("".join(spelling)[:-1])
 
 
 @lru_cache(maxsize=_KEPT)

@@ -8,6 +8,7 @@ from typing import Final
 
 from ragtrace.attribution._run import MIN_WHOLE
 from ragtrace.attribution._skeleton import skeleton
+from ragtrace.attribution.guard._layer import unnumbered
 
 __all__ = ["TRIGGER", "Protected", "protect"]
 
@@ -37,7 +38,7 @@ _BETWEEN: Final = "\x00"
 
 
 class Protected:
-    """Passages that may not be said.
+    """Passages that may not be said, with their list numbers or without.
 
     Args:
         passages: Those with fewer than MIN_WHOLE symbols are left out, because they would be
@@ -47,7 +48,8 @@ class Protected:
     __slots__ = ("_grams", "_lengths", "_pieces", "_shorts", "_tails", "_text")
 
     def __init__(self, passages: tuple[str, ...]) -> None:
-        bones = dict.fromkeys(skeleton(passage).symbols for passage in passages)
+        texts = (*passages, *map(unnumbered, passages))
+        bones = dict.fromkeys(skeleton(text).symbols for text in texts)
         kept = [symbols for symbols in bones if len(symbols) >= MIN_WHOLE]
         self._text = text = _BETWEEN.join(kept)
         self._grams = {text[k : k + _GRAM] for k in range(len(text) - _GRAM + 1)}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections import deque
+from collections.abc import Iterator
+from itertools import compress
 from typing import Final
 
 from ragtrace.attribution._skeleton import fold, skeleton
+from ragtrace.attribution.guard._layer import STIRRING, Place, layers
 from ragtrace.attribution.guard._protected import TRIGGER, Protected
+from ragtrace.attribution.guard._reading import Reading
 
 __all__ = ["WITHHELD", "RunFilter"]
 
@@ -21,13 +25,26 @@ _LONG: Final = 32
 class RunFilter:
     """Filters one text, delta by delta.
 
+    It is read as it stands, and with each layer taken off; a run in any reading is withheld.
+
     Attributes:
         protected: What may not be said.
         held: Characters not yet released.
         withheld: How often WITHHELD was said.
     """
 
-    __slots__ = ("_bones", "_heard", "_last", "_ranges", "_run", "held", "protected", "withheld")
+    __slots__ = (
+        "_begun",
+        "_last",
+        "_layers",
+        "_others",
+        "_ranges",
+        "_stands",
+        "_still",
+        "held",
+        "protected",
+        "withheld",
+    )
 
     def __init__(self, protected: Protected) -> None:
         self.protected = protected
@@ -36,93 +53,117 @@ class RunFilter:
 
     def feed(self, delta: str) -> str:
         """What may leave now, ``delta`` having arrived."""
-        if len(delta) < _LONG:
-            symbols = "".join(map(fold, delta))
-        else:
-            symbols = skeleton(delta).symbols
-        self.held += delta
-        if symbols:
-            self._bones += symbols
-            self._heard += len(symbols)
-            self._listen(len(symbols))
-        elif self._run:
-            return ""  # blanks wait with the run before them; ten thousand of them cost nothing
-        # A run that has reached TRIGGER is in the ranges; its first symbol need not wait.
-        return self._release(min(self._run, TRIGGER - 1))
+        self._hear(delta, final=False)
+        return self._release()
 
     def close(self) -> str:
         """What was held back and turned out harmless; nothing arrives after it."""
-        rest = self._release(0)
+        self._hear("", final=True)
+        rest = self._covered(self.held, self._begun)
         self._reset()
         return rest
 
     def _reset(self) -> None:
         self.held = ""
-        self._bones = ""  # the symbols of what is held
-        self._heard = 0  # symbols that have arrived
-        self._run = 0  # how many of the last could become a run, TRIGGER at most
-        # Symbols that may not leave, in order and disjoint; only those that can still matter.
-        self._ranges: deque[tuple[int, int]] = deque()
+        self._begun = 0  # characters that were released
+        self._stands = Reading(self.protected)  # the text as it stands
+        self._layers = layers()
+        # The text with each layer taken off, where that has lately made a difference.
+        self._others: list[Reading | None] = [None for _ in self._layers]
+        self._still = False  # whether nothing but the first reading need hear a common delta
+        self._ranges: deque[Place] = deque()  # what may not leave, in order and disjoint
         self._last = False  # whether the last character that left, left as WITHHELD
 
-    def _listen(self, fresh: int) -> None:
-        """Find what the last ``fresh`` symbols begin, continue and complete."""
-        protected = self.protected
-        said = self._bones[-(self._run + fresh) :]
-        before = self._heard - len(said)
-        for start, end in sorted(protected.runs(said, len(said) - fresh), key=_ending):
-            self._withhold(before + start, before + end)
-        self._run = protected.live(said)
+    def _hear(self, delta: str, *, final: bool) -> None:
+        """Find what ``delta`` begins, continues and completes, in every reading."""
+        begun = self._begun + len(self.held)
+        self.held += delta
+        places = list(enumerate(range(begun + 1, begun + len(delta) + 1), begun))
+        # These begin as the first reading stands now, so they are made before it hears more.
+        others = []
+        if not self._still or STIRRING.search(delta):
+            others = list(self._undone(delta, places, final=final))
+        found = self._stands.hear(*_folded(delta, places))
+        for reading, symbols, stand in others:
+            found += reading.hear(symbols, stand)
+        if found:
+            self._withhold(found)
 
-    def _withhold(self, start: int, end: int) -> None:
-        while self._ranges and self._ranges[-1][1] > start:
-            first, last = self._ranges.pop()
-            start, end = min(start, first), max(end, last)
-        self._ranges.append((start, end))
+    def _undone(
+        self, text: str, places: list[Place], *, final: bool
+    ) -> Iterator[tuple[Reading, str, list[Place]]]:
+        """What is to be heard in each further reading that is of use now."""
+        like = self._stands
+        for depth, layer in enumerate(self._layers):
+            text, places, met = layer.feed(text, places, final=final)
+            reading = self._others[depth]
+            if met and reading is None:
+                reading = Reading(self.protected, like)
+            elif not met and reading is not None and reading.alike >= TRIGGER:
+                reading = None  # what it hears from here on, the one before it hears as well
+            self._others[depth] = reading
+            if reading is not None:
+                symbols, stand = _folded(text, places)
+                reading.alike = -len(symbols) if met else reading.alike
+                like = reading
+                yield reading, symbols, stand
+        self._still = not any(self._others) and all(layer.sleeps for layer in self._layers)
 
-    def _release(self, keep: int) -> str:
-        """Let go of every character but those that carry the last ``keep`` symbols."""
-        held, kept = self.held, 0
-        cut = len(held)
-        while kept < keep:
-            cut -= 1
-            kept += len(fold(held[cut]))
+    def _withhold(self, found: list[Place]) -> None:
+        ranges, self._ranges = self._ranges, deque()
+        for start, end in sorted([*ranges, *found]):
+            if self._ranges and start < self._ranges[-1][1]:
+                first, last = self._ranges.pop()
+                start, end = first, max(end, last)
+            self._ranges.append((start, end))
+
+    def _release(self) -> str:
+        """Let go of every character before those that are still waited for."""
+        held, start = self.held, self._begun
+        waiting = self._stands.begins if self._still else self._waiting()
+        self._begun = start + len(held) if waiting is None else waiting
+        cut = self._begun - start
         if not cut:
             return ""
-        start = self._heard - len(self._bones)
         self.held = held[cut:]
-        self._bones = self._bones[-kept:] if kept else ""
-        if self._ranges or self._last:
-            return self._covered(held[:cut], start)
-        return held[:cut]
+        return self._covered(held[:cut], start) if self._ranges or self._last else held[:cut]
+
+    def _waiting(self) -> int | None:
+        """Where begins what any reading or layer still waits for, if anything."""
+        readings = [self._stands, *(one for one in self._others if one is not None)]
+        every = [*(one.begins for one in readings), *(one.begins for one in self._layers)]
+        return min((at for at in every if at is not None), default=None)
 
     def _covered(self, text: str, start: int) -> str:
-        """``text``, whose first symbol is number ``start``, without what is withheld."""
+        """``text``, which begins at ``start`` of the stream, without what is withheld."""
         out = []
-        for char in text:
-            end = start + len(fold(char))
-            if not self._covers(char, start, end):
+        for place, char in enumerate(text, start):
+            if not self._covers(char, place):
                 out.append(char)
                 self._last = False
             elif not self._last:
                 out.append(WITHHELD)
                 self.withheld += 1
                 self._last = True
-            start = end
         return "".join(out)
 
-    def _covers(self, char: str, start: int, end: int) -> bool:
+    def _covers(self, char: str, place: int) -> bool:
         """Whether a character carries a withheld symbol, or stands between two of one run."""
-        while self._ranges and self._ranges[0][1] < start:
+        while self._ranges and self._ranges[0][1] <= place:
             self._ranges.popleft()
-        for first, last in self._ranges:
-            if first >= end:
-                break
-            if start < last and (start < end or first < start):
-                return True
+        if self._ranges and self._ranges[0][0] <= place:
+            return True
         # An accent or vowel sign goes with the letter it stands on.
         return self._last and unicodedata.category(char).startswith("M")
 
 
-def _ending(found: tuple[int, int]) -> int:
-    return found[1]
+def _folded(text: str, places: list[Place]) -> tuple[str, list[Place]]:
+    """The symbols of ``text``, and of each the place of its character."""
+    if len(text) >= _LONG:
+        bones = skeleton(text)
+        return bones.symbols, [places[at] for at in bones.offsets().tolist()]
+    folded = list(map(fold, text))
+    symbols, stand = "".join(folded), list(compress(places, folded))
+    if len(symbols) > len(stand):  # a character has several
+        stand = [place for some, place in zip(folded, places, strict=True) for _ in some]
+    return symbols, stand

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -114,12 +115,14 @@ class Levelled:
     Args:
         text: What is looked at.
         before: What was seen before it; it stands in front.
+        places: Where its characters began, one more than there are; as they stand, if not given.
     """
 
-    __slots__ = ("_offsets", "_shift", "seen")
+    __slots__ = ("_offsets", "_places", "_shift", "seen")
 
-    def __init__(self, text: str, before: str) -> None:
+    def __init__(self, text: str, before: str, places: Sequence[int] | None = None) -> None:
         self._shift = len(before)
+        self._places = range(len(text) + 1) if places is None else places
         self._offsets: list[int] | None = None
         if text.isascii():
             self.seen = before + text.lower()
@@ -132,7 +135,7 @@ class Levelled:
     def offset(self, place: int) -> int:
         """The character of the text that ``place`` of ``seen`` came from."""
         place -= self._shift
-        return place if self._offsets is None else self._offsets[place]
+        return self._places[place if self._offsets is None else self._offsets[place]]
 
 
 def levelled(text: str) -> str:

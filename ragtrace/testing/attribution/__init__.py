@@ -12,10 +12,9 @@ from ragtrace.testing.attribution._material import (
 )
 from ragtrace.testing.attribution._perturbation import PERTURBATIONS, Perturbation, Perturbed
 from ragtrace.testing.attribution._plot import check_plot, draw
-from ragtrace.testing.attribution._row import Row
-from ragtrace.testing.attribution._session import Listener, Session
-from ragtrace.testing.attribution._sheet import Sheet, missed, sheets
+from ragtrace.testing.attribution._session import Session
 from ragtrace.testing.attribution._trial import Placed, Trial, apart, render
+from ragtrace.testing.bench import Listener, Row, Sheet, missed, sheets
 
 __all__ = [
     "FULL",

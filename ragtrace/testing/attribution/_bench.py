@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from ragtrace.testing.attribution._row import Row
 from ragtrace.testing.attribution._session import Session
+from ragtrace.testing.bench import Row
 
 __all__ = ["SECTIONS", "measure"]
 

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 from ragtrace.testing.attribution._perturbation import PERTURBATIONS
 from ragtrace.testing.attribution._prose import article
-from ragtrace.testing.attribution._row import Row
 from ragtrace.testing.attribution._session import Session
 from ragtrace.testing.attribution._strength import blocking
 from ragtrace.testing.attribution._trial import TEMPLATES, Template, Trial, apart, render
+from ragtrace.testing.bench import Row
 
 __all__ = ["CELLS", "Case", "Cell", "measure_cells"]
 

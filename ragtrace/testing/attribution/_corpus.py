@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -14,11 +15,10 @@ from ragtrace.testing.attribution._chunks import Chunks
 from ragtrace.testing.attribution._curve import excerpt
 from ragtrace.testing.attribution._letters import letters, windows
 from ragtrace.testing.attribution._memory import memory_of_scans
-from ragtrace.testing.attribution._row import Row
 from ragtrace.testing.attribution._session import Session
-from ragtrace.testing.attribution._timing import interleaved
 from ragtrace.testing.attribution._unrelated import PIECE, unrelated
 from ragtrace.testing.attribution._workload import as_json
+from ragtrace.testing.bench import Row, interleaved
 
 __all__ = ["measure_corpus"]
 
@@ -134,12 +134,16 @@ def _scanning(session: Session, corpus: Corpus, prompts: list[list[str]]) -> Ite
         ("scanning 100 KB", prompts, SCAN_MS),
         ("scanning 100 KB of JSON", escaped, None),
     ):
-        timed = interleaved({"scan": corpus.scan}, texts.__getitem__, repeats)["scan"]
+        timed = interleaved({"scan": corpus.scan}, partial(_prompt, texts), repeats)["scan"]
         if timed.busy:
             session.listener.note(f"the machine was busy during corpus: {subject}")
         yield Row("corpus", subject, "median", timed.median * 1e3, "ms", at_most=bar)
         yield Row("corpus", subject, "of the processor", timed.own * 1e3, "ms")
         yield Row("corpus", subject, "p99", timed.p99 * 1e3, "ms")
+
+
+def _prompt(texts: Sequence[Sequence[str]], number: int) -> str:
+    return "".join(texts[number])
 
 
 def _memory(path: Path, prompts: list[list[str]]) -> Iterator[Row]:

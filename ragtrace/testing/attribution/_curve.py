@@ -8,10 +8,10 @@ from typing import Final
 
 from ragtrace.model import Attribution, Message, digest
 from ragtrace.testing.attribution._letters import letters
-from ragtrace.testing.attribution._row import Row
 from ragtrace.testing.attribution._session import Session
 from ragtrace.testing.attribution._strength import blocking, reported
 from ragtrace.testing.attribution._trial import apart, indexed, made_chunk
+from ragtrace.testing.bench import Row
 
 __all__ = ["LENGTHS", "excerpt", "measure_curve"]
 

@@ -15,11 +15,10 @@ from typing import Final, NamedTuple
 from ragtrace.attribution import TRIGGER, WITHHELD, Guard, skeleton
 from ragtrace.testing.attribution._letters import letters, windows
 from ragtrace.testing.attribution._material import Answer
-from ragtrace.testing.attribution._row import Row
 from ragtrace.testing.attribution._session import Session
-from ragtrace.testing.attribution._timing import Timed, frozen
 from ragtrace.testing.attribution._trial import TEMPLATES
 from ragtrace.testing.attribution._workload import made_documents
+from ragtrace.testing.bench import Row, Timed, frozen
 
 __all__ = ["deltas", "held", "leaked", "measure_guard"]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ragtrace.testing.attribution._timing import resident
+from ragtrace.testing.bench import resident
 
 __all__ = ["memory_of_scans", "report"]
 

@@ -11,10 +11,10 @@ from typing import Final
 from ragtrace.model import Attribution, Chunk
 from ragtrace.testing.attribution._letters import Present
 from ragtrace.testing.attribution._perturbation import PERTURBATIONS
-from ragtrace.testing.attribution._row import Row
 from ragtrace.testing.attribution._session import Session
 from ragtrace.testing.attribution._strength import blocking, reported
 from ragtrace.testing.attribution._trial import Trial, neighbours, render
+from ragtrace.testing.bench import Row
 
 __all__ = ["Tally", "measure_negatives", "upper_bound"]
 

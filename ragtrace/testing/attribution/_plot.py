@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ragtrace.errors import MissingDependencyError
-from ragtrace.testing.attribution._row import Row
+from ragtrace.testing.bench import Row
 
 __all__ = ["check_plot", "draw"]
 

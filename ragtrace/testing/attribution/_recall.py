@@ -17,10 +17,10 @@ from ragtrace.testing.attribution._perturbation import (
     Perturbed,
 )
 from ragtrace.testing.attribution._prose import SCRIPTS, script_text
-from ragtrace.testing.attribution._row import Row
 from ragtrace.testing.attribution._session import Session
 from ragtrace.testing.attribution._strength import blocking, reported
 from ragtrace.testing.attribution._trial import Trial, apart, render
+from ragtrace.testing.bench import Row
 
 __all__ = ["Found", "measure_recall"]
 

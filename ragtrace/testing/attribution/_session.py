@@ -5,34 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ragtrace.testing.attribution._effort import Effort
 from ragtrace.testing.attribution._material import Material
+from ragtrace.testing.bench import Listener, Silent
 
-__all__ = ["Listener", "Session", "Silent"]
+__all__ = ["Session"]
 
 T = TypeVar("T")
-
-
-class Listener(Protocol):
-    """Told what is going on; the command line draws a bar of it."""
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        """``done`` of ``total`` steps of ``what`` are behind us."""
-
-    def note(self, text: str) -> None:
-        """Something a reader of the figures has to know."""
-
-
-class Silent:
-    """Nobody listens."""
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
 
 
 @dataclass(frozen=True, slots=True)

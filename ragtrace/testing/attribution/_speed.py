@@ -10,9 +10,7 @@ from typing import Final, NamedTuple
 
 from ragtrace.model import Message
 from ragtrace.testing.attribution._peers import PEERS, missing_peers
-from ragtrace.testing.attribution._row import Row
 from ragtrace.testing.attribution._session import Session
-from ragtrace.testing.attribution._timing import frozen, interleaved
 from ragtrace.testing.attribution._trial import indexed, made_chunk
 from ragtrace.testing.attribution._workload import (
     Workload,
@@ -22,6 +20,7 @@ from ragtrace.testing.attribution._workload import (
     plain,
     workload,
 )
+from ragtrace.testing.bench import Row, frozen, interleaved
 
 __all__ = ["OURS", "Point", "line_of", "measure_speed"]
 
@@ -120,7 +119,7 @@ def _compared(
         ways[peer.name] = peer.prepare(load.documents)
         prepared[peer.name] = time.perf_counter() - start
         counts[peer.name] = max(FEWEST, repeats // peer.slow)
-    for name, timed in interleaved(ways, load.parts, counts).items():
+    for name, timed in interleaved(ways, load.text, counts).items():
         subject = f"{cell.subject}: {name}"
         if name == OURS and timed.busy:
             session.listener.note(f"the machine was busy during {cell.subject}")
@@ -164,7 +163,7 @@ def _line(session: Session) -> list[Point]:
         repeats = max(FEWEST, session.effort.repeats // 4 // max(1, factor // 8))
         timed = interleaved(
             {OURS: lambda prompt, index=index: index.attribute([Message("user", prompt)])},  # type: ignore[misc]
-            load.parts,
+            load.text,
             {OURS: repeats},
         )
         points.append(Point(load.size, timed[OURS].median))

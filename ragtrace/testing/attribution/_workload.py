@@ -33,8 +33,8 @@ class Workload(NamedTuple):
         """Characters of the documents and of one prompt."""
         return sum(map(len, self.documents)) + self.prompt
 
-    def parts(self, number: int) -> list[str]:
-        """The parts of prompt ``number``: about half of the documents, the rest filler."""
+    def text(self, number: int) -> str:
+        """Prompt ``number``: about half of the documents, the rest filler; a new string always."""
         dice = random.Random(f"{self.seed}:{number}")
         room = self.prompt // 2
         parts = [f"Request {number}. Answer from the passages below.\n\n"]
@@ -52,7 +52,7 @@ class Workload(NamedTuple):
             left -= len(said)
         body = parts[1:]
         dice.shuffle(body)
-        return [parts[0], *body]
+        return "".join([parts[0], *body])
 
 
 def workload(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from ragtrace.testing.attribution._row import Row
+from ragtrace.testing.bench._row import Row
 
 __all__ = ["Sheet", "missed", "sheets"]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 __all__ = ["Timed", "frozen", "interleaved", "resident"]
 
+T = TypeVar("T")
 
 BUSY: Final = 1.15
 """Seconds by the clock for one of the processor's beyond which others were at work too."""
@@ -55,32 +56,39 @@ def frozen() -> Iterator[None]:
 
 
 def interleaved(
-    ways: Mapping[str, Callable[[str], object]],
-    prompts: Callable[[int], Sequence[str]],
+    ways: Mapping[str, Callable[[T], object]],
+    inputs: Callable[[int], T],
     repeats: Mapping[str, int],
+    in_a_row: int = 1,
 ) -> dict[str, Timed]:
     """Time every way as often as ``repeats`` says, in turns, the order reversed every round.
 
-    A machine that is busy for a second is so for all of them. Each call gets a string object
-    of its own, joined from the parts of the round's prompt: no hash of it is known, and
-    nothing that was remembered for the last one helps.
+    A machine that is busy for a second is so for all of them.
+
+    Args:
+        ways: What is timed, by name.
+        inputs: Makes the input of a number, anew for every call: no hash of it is known, and
+            nothing that was remembered for the last one helps.
+        repeats: Turns of each way.
+        in_a_row: Calls of a turn, each timed by itself. With one, each way finds the processor's
+            caches as the others have left them; with several, the median does not.
     """
     timed = {name: Timed([], []) for name in ways}
     for way in ways.values():
-        way("".join(prompts(-1)))  # warm: imports, tables, code
+        way(inputs(-1))  # warm: imports, tables, code
     names = list(ways)
     with frozen():
         for number in range(max(repeats.values())):
-            parts = prompts(number)
             for name in names if number % 2 else reversed(names):
                 if number >= repeats[name]:
                     continue
-                prompt = "".join(parts)
-                used, start = time.thread_time(), time.perf_counter()
-                ways[name](prompt)
-                took = time.perf_counter() - start
-                timed[name].processor.append(time.thread_time() - used)
-                timed[name].seconds.append(took)
+                for place in range(in_a_row):
+                    one = inputs(number * in_a_row + place)
+                    used, start = time.thread_time(), time.perf_counter()
+                    ways[name](one)
+                    took = time.perf_counter() - start
+                    timed[name].processor.append(time.thread_time() - used)
+                    timed[name].seconds.append(took)
     return timed
 
 

@@ -1,0 +1,64 @@
+"""Call span: what is written about a model call before it is made, and the texts of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opentelemetry.trace import Span, SpanKind
+
+from ragtrace.capture._assembly import Assembly
+from ragtrace.capture._request import Request
+from ragtrace.capture._runtime import Runtime
+from ragtrace.capture._vault import Vault
+from ragtrace.model import Completion, Prompt
+from ragtrace.wire import AttributeValue, encode_account, encode_decision, names, weave
+
+__all__ = ["Model", "file_texts", "start_span"]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is asked.
+
+    Attributes:
+        operation: ``chat`` or ``text_completion``.
+        name: As the provider calls it, if known.
+    """
+
+    operation: str
+    name: str | None = None
+    provider: str | None = None
+
+
+def start_span(
+    runtime: Runtime, request: Request, model: Model, made: Assembly, *, stream: bool
+) -> Span:
+    """A span that says what is asked of whom, and what was decided about it."""
+    attributes: dict[str, AttributeValue] = {
+        names.GEN_AI_OPERATION: model.operation,
+        names.STAGE: "prompt",
+        names.PROMPT_LEVEL: made.label.level,
+        names.PROMPT_DIGEST: Prompt(made.messages).digest,
+        **encode_account(made.account),
+        **encode_decision(made.decision),
+    }
+    if model.name:
+        attributes[names.GEN_AI_REQUEST_MODEL] = model.name
+    if model.provider:
+        attributes[names.GEN_AI_PROVIDER] = model.provider
+    if stream:
+        attributes[names.GEN_AI_STREAM] = True
+    name = f"{model.operation} {model.name}" if model.name else model.operation
+    return runtime.start_span(request, name, attributes, SpanKind.CLIENT)
+
+
+def file_texts(vault: Vault, made: Assembly, completion: Completion) -> None:
+    """Send away the prompt as a rope, the documents it refers to, and the completion."""
+    prompt, level = Prompt(made.messages), made.label.level
+    documents = [one for one in made.found if one.chunk in made.texts]
+    rope = weave(prompt, documents, made.texts)
+    vault.put("prompt", prompt.digest, level, rope.to_json())
+    for name in rope.references:
+        vault.put("chunk", name, level, made.texts[name])
+    if completion.text:
+        vault.put("completion", completion.digest, level, completion.text)

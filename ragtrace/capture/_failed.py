@@ -1,0 +1,74 @@
+"""Failed: what is decided where judging fails, and what is decided before anything is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ragtrace.capture._deadline import JudgeTimeoutError
+from ragtrace.capture._request import Request
+from ragtrace.capture._runtime import Runtime
+from ragtrace.errors import LedgerUnreachableError, RegistryFileError
+from ragtrace.model import Action, Audience, Decision
+from ragtrace.policy import FailureKind
+
+__all__ = ["MOST_GUARDED", "failed", "overloaded", "refused"]
+
+MOST_GUARDED: Final = 400_000
+"""Characters of restricted text that a guard is armed with, 100,000 tokens or so. That takes 120 ms
+before the first token and 23 MB (30 ms and 6 MB per 100 KB), and four such sets are kept ready."""
+
+
+def failed(runtime: Runtime, audience: Audience, error: Exception) -> Decision:
+    """What counts as decided for ``audience`` where judging has raised ``error``.
+
+    Without a policy, and in shadow mode, nothing is enforced, and the failure is only recorded.
+    """
+    if isinstance(error, JudgeTimeoutError):
+        return _decision(runtime, audience, "judge-timeout", str(error))
+    if isinstance(error, LedgerUnreachableError):
+        why = "the shared ledger cannot be reached"
+        return _decision(runtime, audience, "ledger-unreachable", why)
+    why = f"the judge failed with {type(error).__name__}"
+    return _decision(runtime, audience, "judge-error", why)
+
+
+def overloaded(runtime: Runtime, audience: Audience, secret: Sequence[str]) -> Decision | None:
+    """What counts as decided where there is too much restricted text for a guard, if there is.
+
+    Allowed, the call goes on without one.
+    """
+    size = sum(map(len, secret))
+    if size <= MOST_GUARDED:
+        return None
+    why = f"{size} characters of restricted text are more than the {MOST_GUARDED} of a guard"
+    return _decision(runtime, audience, "guard-overload", why)
+
+
+def refused(runtime: Runtime, request: Request) -> Decision | None:
+    """Why no model may be called for ``request``, whatever is asked of it; ``None`` if one may."""
+    policy, audience = runtime.policy, request.reader(runtime.policy)
+    if policy.unreadable is not None:
+        return Decision(Action.BLOCK, "policy-unreadable", policy.unreadable, policy.digest)
+    if request.blocked is not None:
+        reason = f"this request was blocked by rule {request.blocked.rule}"
+        return Decision(Action.BLOCK, "already-blocked", reason, policy.digest)
+    reasons: dict[FailureKind, str] = {}
+    if not audience.known:
+        reasons["unknown-audience"] = "the policy does not name this audience"
+    if isinstance(runtime.stale, RegistryFileError):
+        reasons["registry-unreachable"] = "the registry that the policy names cannot be read"
+    decisions = [_decision(runtime, audience, kind, why) for kind, why in reasons.items()]
+    return next((one for one in decisions if one.action is Action.BLOCK), None)
+
+
+def _decision(runtime: Runtime, audience: Audience, kind: FailureKind, why: str) -> Decision:
+    policy = runtime.policy
+    if policy.observe_only:
+        return Decision(Action.ALLOW, kind, why, policy.digest)
+    action = policy.failures.action(kind, audience)
+    said = f"{why}; the policy says {action}" if action is Action.ALLOW else why
+    decision = Decision(action, kind, said, policy.digest, policy.mode)
+    if policy.mode == "enforce":
+        return decision
+    return Decision(Action.ALLOW, kind, why, policy.digest, "shadow").with_shadow(decision)

@@ -1,0 +1,257 @@
+"""Judgement: what is in some messages, and what is decided about each piece of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ragtrace.attribution import TEMPLATE, Account, Cover, account, accounted_for
+from ragtrace.capture._corpus import in_corpus
+from ragtrace.capture._deadline import Deadline
+from ragtrace.capture._derived import Derived
+from ragtrace.capture._ledger import Seen, outside_turns
+from ragtrace.capture._released import released
+from ragtrace.capture._request import Request
+from ragtrace.capture._runtime import Runtime
+from ragtrace.model import (
+    Action,
+    Attribution,
+    Audience,
+    Chunk,
+    Decision,
+    Label,
+    Message,
+    Origin,
+    Span,
+    digest,
+)
+from ragtrace.policy import (
+    Policy,
+    ancestry,
+    enforceable,
+    judge_found,
+    label_found,
+    restricted,
+    without_readable,
+)
+
+__all__ = ["TOLD_BEFORE", "Judgement", "judge_messages"]
+
+TOLD_BEFORE: Final = "told-before"
+"""Why a derived text is released, and the rule of the decision that lets it stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is in some messages, and what is decided about it.
+
+    Attributes:
+        found: Documents and earlier completions.
+        answerable: ``found`` without what may be read anyway, one for one.
+        chunks: By digest, as they are judged here.
+        decisions: By digest; what has none is accounted for by others.
+        label: The join of everything that was found, also of what is too little to act on.
+        inherited: Label and origins of whatever is made from these messages.
+        account: Where every character came from.
+        seen: As the ledger found it.
+    """
+
+    found: Sequence[Attribution]
+    answerable: Sequence[Attribution]
+    chunks: Mapping[str, Chunk]
+    decisions: Mapping[str, Decision]
+    label: Label
+    inherited: tuple[Label, tuple[Origin, ...]]
+    account: Account
+    seen: Seen
+
+    def decided(
+        self, policy: Policy, audience: Audience, actions: Set[Action]
+    ) -> list[tuple[Attribution, list[tuple[int, int]]]]:
+        """What was decided so, each with the restricted ranges of its chunk."""
+        return [
+            (one, restricted(policy, self.chunks[one.chunk], audience))
+            for one in self.answerable
+            if one.chunk in self.decisions and self.decisions[one.chunk].action in actions
+        ]
+
+
+def judge_messages(
+    runtime: Runtime,
+    request: Request,
+    audience: Audience,
+    messages: Sequence[Message],
+    deadline: Deadline,
+) -> Judgement:
+    """Look for everything this process knows of, and decide about each piece.
+
+    Args:
+        runtime: Policy, ledger and corpus index.
+        request: The turn the messages are for.
+        audience: Its reader, as the policy of ``runtime`` knows it.
+        messages: Of one model call.
+        deadline: Asked after each step.
+
+    Raises:
+        JudgeTimeoutError: The deadline is over.
+    """
+    policy = runtime.policy
+    seen = runtime.ledger.attribute(messages)
+    deadline.check()
+    steps = dict(_steps(runtime, request, messages))
+    made = seen.made | {name: completion for name, (_, completion) in steps.items()}
+    # The same text may have been retrieved under several labels; here it came as this
+    # request retrieved it.
+    known = {name: request.own(name) or chunk for name, chunk in seen.chunks.items()}
+    known |= {name: completion.chunk for name, completion in made.items()}
+    known = {name: released(runtime, chunk) for name, chunk in known.items()}
+    derived = [step for step, _ in steps.values()]
+    derived += _beyond_documents(
+        policy, [one for one in seen.derived if one.chunk not in steps], seen.found, known
+    )
+    found = [*seen.found, *derived]
+    found += _never_retrieved(runtime, audience, seen, found, known)
+    deadline.check()
+    chunks = known | _told_before(policy, derived, made, messages, audience)
+    answerable = without_readable(policy, found, chunks, audience)
+    decisions = judge_found(policy, answerable, chunks, audience)
+    deadline.check()
+    present = [one for one in answerable if one.spans and one.verdict != "explained"]
+    templates = [one for one in answerable if TEMPLATE in one.group]
+    return Judgement(
+        found=found,
+        answerable=answerable,
+        chunks=chunks,
+        decisions={name: _said(decision, chunks[name]) for name, decision in decisions.items()},
+        label=policy.lattice.join(label_found(policy, known[one.chunk], one) for one in present),
+        inherited=ancestry(policy, map(enforceable, [*present, *templates]), known),
+        account=account(
+            messages,
+            [one for one in found if one.chunk not in made],
+            outside_turns(seen.derived, messages),
+            seen.template,
+        ),
+        seen=seen,
+    )
+
+
+def _steps(
+    runtime: Runtime, request: Request, messages: Sequence[Message]
+) -> Iterator[tuple[str, tuple[Attribution, Derived]]]:
+    """Messages that are completions of this very request, however short.
+
+    What one step of the application was answered a moment ago, and another now hands on, is
+    no coincidence.
+    """
+    for place, message in enumerate(messages):
+        if message.role == "assistant" or not request.has_said:
+            continue
+        name = digest(message.text)
+        made = runtime.ledger.completion(name) if request.said_before(name) else None
+        if made is not None:
+            size = len(message.text)
+            span = Span(place, 0, size, 0, size, size, verbatim=True)
+            yield name, (Attribution(name, "certain", (span,), whole=True), made)
+
+
+def _beyond_documents(
+    policy: Policy,
+    derived: Sequence[Attribution],
+    documents: Sequence[Attribution],
+    chunks: Mapping[str, Chunk],
+) -> Iterator[Attribution]:
+    """Completions of which more is here than documents that are as strict account for.
+
+    An answer that quotes a page is not in every prompt that holds the page. One that was released
+    is there always: who may read its words in it may read them.
+    """
+    if not derived:
+        return
+    labels = [label_found(policy, chunks[document.chunk], document) for document in documents]
+    covers: dict[Label, Cover] = {}
+    for one in derived:
+        label = label_found(policy, chunks[one.chunk], one)
+        if label not in covers:
+            covers[label] = Cover.of(
+                (span.message, span.start, span.end)
+                for document, strict in zip(documents, labels, strict=True)
+                if policy.lattice.dominates(strict, label)
+                for span in document.spans
+            )
+        spans = tuple(
+            span
+            for span in one.spans
+            if chunks[one.chunk].released
+            or not accounted_for(Cover.of([(span.message, span.start, span.end)]), covers[label])
+        )
+        if spans:
+            yield replace(one, spans=spans)
+
+
+def _told_before(
+    policy: Policy,
+    derived: Sequence[Attribution],
+    made: Mapping[str, Derived],
+    messages: Sequence[Message],
+    audience: Audience,
+) -> dict[str, Chunk]:
+    """What this audience has been told before, and stands here as having been told.
+
+    It may be told it again. In any other message than the assistant's own it is something
+    that the application has made of it, and is judged as that.
+    """
+    return {
+        one.chunk: _as_told(policy, made[one.chunk].chunk)
+        for one in derived
+        if made[one.chunk].was_told(policy, audience)
+        and all(messages[span.message].role == "assistant" for span in enforceable(one).spans)
+    }
+
+
+def _as_told(policy: Policy, chunk: Chunk) -> Chunk:
+    return replace(
+        chunk,
+        label=Label(policy.lattice.least),
+        ranges=(),
+        basis=f"{chunk.basis}+{TOLD_BEFORE}",
+        released=TOLD_BEFORE,
+    )
+
+
+def _said(decision: Decision, chunk: Chunk) -> Decision:
+    if chunk.released == TOLD_BEFORE and decision.action is Action.ALLOW:
+        return replace(decision, rule=TOLD_BEFORE, reason="this audience was told it before")
+    return decision
+
+
+def _never_retrieved(
+    runtime: Runtime,
+    audience: Audience,
+    seen: Seen,
+    found: Sequence[Attribution],
+    chunks: dict[str, Chunk],
+) -> Iterator[Attribution]:
+    """What the corpus index knows of and no retrieval has brought; its chunks go to ``chunks``."""
+    if runtime.corpus is None:
+        return
+    for chunk, attribution in in_corpus(
+        runtime.corpus, runtime.policy.lattice, audience, seen.reading
+    ):
+        if not _known(attribution, chunk, found, chunks):
+            chunks[chunk.digest] = chunk
+            yield attribution
+
+
+def _known(
+    one: Attribution, chunk: Chunk, found: Sequence[Attribution], chunks: Mapping[str, Chunk]
+) -> bool:
+    """Whether chunks of the same label that were found hold all of it already."""
+    own = Cover.of((span.message, span.start, span.end) for span in one.spans)
+    held = Cover.of(
+        (span.message, span.start, span.end)
+        for other in found
+        if chunks[other.chunk].label == chunk.label
+        for span in other.spans
+    )
+    return accounted_for(own, held)

@@ -1,0 +1,218 @@
+"""Lineage: what a text inherits from the texts it was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Final
+
+from ragtrace.attribution import TEMPLATE, Cover
+from ragtrace.model import (
+    Attribution,
+    Chunk,
+    Document,
+    Evidence,
+    Label,
+    LabelledRange,
+    Origin,
+    Source,
+    Span,
+    digest,
+)
+from ragtrace.policy._found import PART_FOUND, enforceable, label_found, label_of
+from ragtrace.policy._policy import Policy
+
+__all__ = [
+    "COMPLETION",
+    "ancestry",
+    "as_found",
+    "derive",
+    "is_authority",
+    "says_more",
+    "strictest_first",
+]
+
+COMPLETION: Final = Source("completion")
+"""The source of what models of the application have said."""
+
+MAX_ORIGINS: Final = 64
+"""Origins kept of one text, the strictest first. An agent's last answer may have hundreds, and
+each goes on every span that the text reaches."""
+
+Copied = tuple[int, int, Label]
+"""Characters of a text, and the label of what they are a copy of."""
+
+
+def ancestry(
+    policy: Policy, found: Iterable[Attribution], chunks: Mapping[str, Chunk]
+) -> tuple[Label, tuple[Origin, ...]]:
+    """What a text made from some messages inherits: the join of what is in them, and its origins.
+
+    A passage that several chunks share counts as the least strict of them, also where it stands
+    in the application's template: a template can be made of a leak. Of a text that is itself
+    derived, those of its origins count that are within the label of what was found: what was
+    declassified has nothing of the stricter ones. Where all that was found is a copy, none does:
+    it is in what was copied.
+
+    Args:
+        policy: Orders labels.
+        found: What was found in the messages, surely enough for the caller.
+        chunks: By digest.
+    """
+    found = list(found)
+    labels = {one.chunk: label_found(policy, chunks[one.chunk], one) for one in found}
+    templates = [one for one in found if TEMPLATE in one.group]
+    inherited: list[Label] = []
+    origins: dict[tuple[str, str], Origin] = {}
+    for one in found:
+        template = TEMPLATE in one.group
+        if not one.spans or (one.verdict == "explained" and not template):
+            continue
+        label = labels[one.chunk]
+        if one.verdict == "ambiguous" or template:
+            others = _beside(one, templates) if template else one.group
+            sharing = [labels[name] for name in (one.chunk, *others) if name in labels]
+            label = min(sharing, key=lambda shared: policy.lattice.rank(shared.level))
+        inherited.append(label)
+        for origin in _origins(policy, chunks[one.chunk], one, label):
+            known = origins.setdefault((origin.digest, origin.document), origin)
+            if known.label != origin.label:
+                joined = policy.lattice.join([known.label, origin.label])
+                origins[origin.digest, origin.document] = replace(origin, label=joined)
+    return policy.lattice.join(inherited), strictest_first(policy, origins.values())
+
+
+def derive(
+    policy: Policy,
+    text: str,
+    inherited: tuple[Label, tuple[Origin, ...]],
+    said: Sequence[Attribution],
+    chunks: Mapping[str, Chunk],
+    echoed: Iterable[tuple[int, int]] = (),
+) -> Chunk:
+    """The chunk that a completion is, for whatever prompt or result it turns up in.
+
+    It carries the label it inherits, but for what it only copies: the words of a document keep
+    that document's label, and the words of the question have none. So a public sentence that an
+    answer quotes stays public, wherever it is met again.
+
+    Args:
+        policy: Orders labels.
+        text: What the model said.
+        inherited: As ``ancestry`` gives it, of the prompt.
+        said: Chunks found in ``text``, which is message 0.
+        chunks: These, by digest.
+        echoed: Characters of ``text`` that stand in the prompt and are nobody's document.
+    """
+    label, origins = inherited
+    nothing, name = Label(policy.lattice.least), digest(text)
+    copied = [
+        (span.start, span.end, label_of(policy, chunks[one.chunk], (span,)))
+        for one in said
+        for span in one.spans
+    ]
+    copied += [(start, end, nothing) for start, end in echoed]
+    parts = _parts(policy, len(text), copied, label)
+    ranges: tuple[LabelledRange, ...] = ()
+    if any(part.label != label for part in parts):
+        label, ranges = nothing, tuple(part for part in parts if part.label != nothing)
+    words = {one.chunk: _evidence(one) for one in said}
+    return Chunk(
+        id=name[:16],
+        document=Document(f"{COMPLETION.id}:{name[:16]}"),
+        source=COMPLETION,
+        text=text,
+        digest=name,
+        label=label,
+        basis="derived",
+        ranges=ranges,
+        copied=tuple(Cover.of((0, start, end) for start, end, _ in copied)),
+        origins=tuple(replace(o, evidence=words.get(o.digest, "taint")) for o in origins),
+    )
+
+
+def is_authority(chunk: Chunk) -> bool:
+    """Whether what ``chunk`` lets be read is readable wherever it stands.
+
+    What a model said is not: it may have said it before somebody made it a secret. A text that
+    was released is.
+    """
+    return chunk.source.id != COMPLETION.id or bool(chunk.released)
+
+
+def as_found(chunk: Chunk, spans: Sequence[Span]) -> Chunk:
+    """``chunk`` as those parts of it that ``spans`` reach into are to be judged."""
+    if not chunk.origins or says_more(chunk, spans):
+        return chunk
+    return replace(chunk, origins=())
+
+
+def says_more(chunk: Chunk, spans: Sequence[Span]) -> bool:
+    """Whether some of what ``spans`` hold of ``chunk`` is more than a copy of something else."""
+    if not chunk.copied:
+        return True
+    copied = Cover.of((0, start, end) for start, end in chunk.copied)
+    return any(
+        end - start >= PART_FOUND
+        for span in spans
+        for start, end in copied.left(0, span.chunk_start, span.chunk_end)
+    )
+
+
+def _origins(policy: Policy, chunk: Chunk, found: Attribution, label: Label) -> Iterable[Origin]:
+    if chunk.source != COMPLETION:
+        yield Origin(chunk.document.id, chunk.source.id, chunk.digest, label)
+    for origin in as_found(chunk, found.spans).origins:
+        if policy.lattice.dominates(label, origin.label):
+            yield origin if origin.evidence == "taint" else replace(origin, evidence="taint")
+
+
+def _beside(one: Attribution, others: Iterable[Attribution]) -> list[str]:
+    """The chunks of which something stands where something of ``one`` does."""
+    own = _cover(one)
+    return [other.chunk for other in others if _cover(other).overlaps(own)]
+
+
+def _cover(found: Attribution) -> Cover:
+    return Cover.of((span.message, span.start, span.end) for span in found.spans)
+
+
+def strictest_first(policy: Policy, origins: Iterable[Origin]) -> tuple[Origin, ...]:
+    """The strictest of ``origins``, and of each source and label one, before there are others."""
+    ordered = sorted(origins, key=lambda one: policy.lattice.rank(one.label.level), reverse=True)
+    firsts = {(one.source, one.label): one for one in reversed(ordered)}
+    kept = [*reversed(firsts.values()), *(one for one in ordered if one not in firsts.values())]
+    kept = sorted(kept[:MAX_ORIGINS], key=ordered.index)
+    return tuple(kept)
+
+
+def _evidence(found: Attribution) -> Evidence:
+    if found.verdict in ("certain", "ambiguous") and enforceable(found).spans:
+        return "certain"
+    return "text" if found.spans else "taint"
+
+
+def _parts(
+    policy: Policy, length: int, copied: Sequence[Copied], rest: Label
+) -> list[LabelledRange]:
+    """All of a text in parts: what is copied with its label, of several the freest; and the rest.
+
+    A gap too short for anything to be found in it goes with what is before it.
+    """
+    cuts = sorted({0, length, *(edge for start, end, _ in copied for edge in (start, end))})
+    waiting = sorted(copied, key=lambda copy: copy[0], reverse=True)
+    over: dict[Label, int] = {}
+    parts: list[LabelledRange] = []
+    for start, end in pairwise(cuts):
+        over = {label: until for label, until in over.items() if until > start}
+        while waiting and waiting[-1][0] <= start:
+            _, until, label = waiting.pop()
+            over[label] = max(until, over.get(label, 0))
+        label = min(over, key=lambda one: policy.lattice.rank(one.level)) if over else rest
+        if not over and end - start < PART_FOUND and parts:
+            label = parts[-1].label
+        if parts and parts[-1].label == label:
+            start = parts.pop().start
+        parts.append(LabelledRange(start, end, label))
+    return parts

@@ -1,0 +1,51 @@
+"""Memory: what one policy has worked out so far; it lives and dies with the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from ragtrace.model import Decision
+
+if TYPE_CHECKING:
+    from ragtrace.policy._shortlist import Shortlist
+
+__all__ = ["MAX_DECISIONS", "MAX_SHORTLISTS", "Kept", "Memory"]
+
+MAX_DECISIONS: Final = 10_000
+"""Decisions that are kept: those of a thousand requests of ten chunks, in some 5 MB."""
+
+MAX_SHORTLISTS: Final = 1_000
+"""Shortlists that are kept: one for each level, audience and source, of which there are few."""
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Kept(dict[K, V]):
+    """So many answers and no more: when it is full it starts anew.
+
+    Threads need no lock: an answer that is lost, or found twice, is worked out again, to the same.
+    """
+
+    __slots__ = ("_most",)
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def keep(self, question: K, answer: V) -> V:
+        """Keep ``answer``, and give it back."""
+        if len(self) >= self._most:
+            self.clear()
+        self[question] = answer
+        return answer
+
+
+class Memory:
+    """Decisions by all that they depend on, and shortlists of rules."""
+
+    __slots__ = ("decisions", "shortlists")
+
+    def __init__(self) -> None:
+        self.decisions: Kept[tuple[object, ...], Decision] = Kept(MAX_DECISIONS)
+        self.shortlists: Kept[tuple[str, str, bool, str], Shortlist] = Kept(MAX_SHORTLISTS)
