@@ -3,17 +3,21 @@
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 BIN := .venv/bin
+SHARED := -n auto --dist loadfile # a process for each core, a file to each
 
-.PHONY: demo test quick lint types format wheel-test clean
+.PHONY: demo test quick peers lint types format wheel-test clean
 
 demo: .venv/demo.stamp  ## The incident, and the same app under ragtrace.
 	@$(BIN)/ragtrace demo
 
 test: .venv/test.stamp  ## Every test.
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q $(SHARED)
 
 quick: .venv/test.stamp  ## Every test but the slow ones.
-	@$(BIN)/pytest -q -m 'not slow'
+	@$(BIN)/pytest -q $(SHARED) -m 'not slow'
+
+peers: .venv/bin/python  ## Phoenix, in an environment of its own, for the tests that start one.
+	@sh .ci/peers $(BIN)/python
 
 lint: .venv/dev.stamp  ## Style, and who may import whom.
 	@$(BIN)/ruff check .
@@ -31,7 +35,7 @@ wheel-test: .venv/test.stamp  ## The tests once more, against the built wheel in
 	@sh .ci/wheel-test $(BIN)/python
 
 clean:
-	rm -rf .venv .venv-wheel dist build .ragtrace
+	rm -rf .venv .venv-wheel .venv-phoenix dist build .ragtrace
 
 .venv/bin/python:
 	@sh .ci/environment "$(PYTHON)" .venv

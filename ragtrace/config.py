@@ -133,6 +133,13 @@ VAULT_KEY_FILE: Final = Setting(
 READ_TOKEN: Final = Setting(
     "RAGTRACE_READ_TOKEN", _optional, None, "Bearer token that the server's reading API asks for."
 )
+ACCESS: Final = Setting(
+    "RAGTRACE_ACCESS", _optional, None, "File of the server's tokens, their roles and clearances."
+)
+
+RETENTION: Final = Setting(
+    "RAGTRACE_RETENTION", _optional, None, "Days that each level is kept, as public=400d, *=180d."
+)
 
 SETTINGS: Final[tuple[Setting[object], ...]] = (
     POLICY,
@@ -149,6 +156,8 @@ SETTINGS: Final[tuple[Setting[object], ...]] = (
     VAULT_KEY,
     VAULT_KEY_FILE,
     READ_TOKEN,
+    ACCESS,
+    RETENTION,
 )  # type: ignore[assignment]  # Setting is invariant; the table is only read
 
 

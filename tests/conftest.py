@@ -9,11 +9,14 @@ import pytest
 
 from ragtrace.capture import shutdown
 
+KEPT = {"RAGTRACE_TEST_DATA", "RAGTRACE_TEST_PHOENIX"}
+"""Where things of this machine are that tests need."""
+
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(os.environ):
-        if name.startswith(("RAGTRACE_", "OTEL_", "OPENAI_")) and name != "RAGTRACE_TEST_DATA":
+        if name.startswith(("RAGTRACE_", "OTEL_", "OPENAI_")) and name not in KEPT:
             monkeypatch.delenv(name)
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")

@@ -45,10 +45,26 @@ def engine_directory() -> Path:
     return directory
 
 
+@cache
+def _shim() -> str:
+    """The address of the embedded engine behind HTTP, until the process ends."""
+    from tests.shim import clickhouse_server  # it needs this module
+
+    server = clickhouse_server()
+    url = server.__enter__()
+    atexit.register(server.__exit__, None, None, None)
+    return url
+
+
 def fresh_url() -> str:
-    """The URL of a database nobody has used, on a real server where one is named."""
+    """The URL of a database nobody has used.
+
+    ``RAGTRACE_TEST_CLICKHOUSE_URL`` names a real server to have it on, or ``shim`` for the
+    embedded engine asked over HTTP, as a server is.
+    """
     if SERVER is not None:
-        return f"{SERVER}?database=test_{uuid.uuid4().hex}"
+        server = _shim() if SERVER == "shim" else SERVER
+        return f"{server}?database=test_{uuid.uuid4().hex}"
     return f"chdb://{engine_directory()}?database=test_{next(_number)}"
 
 

@@ -91,7 +91,7 @@ def clickhouse_server() -> Iterator[str]:
     handles[1].query("SET readonly = 1")
     state = {"engine": handles[0], "readers": handles[1], "turn": threading.Lock()}
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), state))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield f"clickhouse://user:secret@127.0.0.1:{server.server_port}"

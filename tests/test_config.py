@@ -27,6 +27,8 @@ READ: dict[str, list[tuple[str, Any]]] = {
     "RAGTRACE_VAULT_KEY": [("a2V5", "a2V5"), ("", None)],
     "RAGTRACE_VAULT_KEY_FILE": [("/run/key", "/run/key"), ("", None)],
     "RAGTRACE_READ_TOKEN": [("t0ken", "t0ken"), ("", None)],
+    "RAGTRACE_ACCESS": [("/run/access.yaml", "/run/access.yaml"), ("", None)],
+    "RAGTRACE_RETENTION": [("public=400d", "public=400d"), ("", None)],
 }
 BAD = {
     "RAGTRACE_CONTENT": ("on", "RAGTRACE_CONTENT: expected off or full"),

@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from ragtrace.errors import StoreError
 from ragtrace.model import digest
-from ragtrace.server import Limits, create_app
+from ragtrace.server import Auth, Limits, create_app
 from ragtrace.store import Store
 from ragtrace.wire import ContentRecord, SpanRecord
 
@@ -66,10 +66,16 @@ def text_log(text: str) -> bytes:
 
 
 def client_of(
-    opened: Any, *, limits: Limits | None = None, token: str | None = None, peer: str = "127.0.0.1"
+    opened: Any,
+    *,
+    limits: Limits | None = None,
+    token: str | None = None,
+    auth: Auth | None = None,
+    peer: str = "127.0.0.1",
+    app: Any = None,
 ) -> httpx.AsyncClient:
     """A client in this process, seen by the server as ``peer``."""
-    app = create_app(opened, limits=limits or Limits(), read_token=token)
+    app = app or create_app(opened, limits=limits or Limits(), auth=auth or Auth(token))
     transport = httpx.ASGITransport(app, client=(peer, 1))
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
@@ -109,6 +115,21 @@ def served(opened: Store, **options: Any) -> Iterator[str]:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+@contextlib.contextmanager
+def in_background(held: contextlib.AbstractAsyncContextManager[str]) -> Iterator[str]:
+    """What ``held`` gives, on an event loop of its own, for clients that block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield asyncio.run_coroutine_threadsafe(held.__aenter__(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(held.__aexit__(None, None, None), loop).result(30)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 class Slow:

@@ -51,6 +51,7 @@ class Assembly:
         protected: Texts that the completion may not repeat.
         readable: Texts of ``messages`` that the audience may read anyway.
         account: Where the characters of ``messages`` came from.
+        judged: What is in ``messages``; ``None`` where that could not be told.
         inherited: Label and origins of whatever the model makes of ``messages``.
     """
 
@@ -64,6 +65,7 @@ class Assembly:
     readable: tuple[str, ...] = ()
     account: Account = field(default_factory=Account)
     inherited: tuple[Label, tuple[Origin, ...]] = (Label(""), ())
+    judged: Judgement | None = None
 
     def guard(self) -> Guard:
         """A guard for one channel of the completion."""
@@ -123,6 +125,7 @@ def _assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...])
         readable=readable,
         account=sent.account,
         inherited=with_carried(policy, carried, *sent.inherited),
+        judged=sent,
     )
 
 

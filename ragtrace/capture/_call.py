@@ -16,6 +16,7 @@ from ragtrace.capture._assembly import Assembly, assemble
 from ragtrace.capture._cached import judge_cached
 from ragtrace.capture._call_span import Model, file_texts, start_span
 from ragtrace.capture._derived import Derived
+from ragtrace.capture._drawn import draw_call
 from ragtrace.capture._failed import failed
 from ragtrace.capture._guarded import guarded
 from ragtrace.capture._request import Request
@@ -240,7 +241,9 @@ class Call:
             span.set_attribute(names.PARTIAL, True)
         if error is not None:
             span.set_attribute(names.ERROR_TYPE, type(error).__name__)
-            span.set_status(Status(StatusCode.ERROR))
+            # A message of anybody else's may hold text; what the policy says holds none.
+            said = str(error) if isinstance(error, PolicyBlocked) else None
+            span.set_status(Status(StatusCode.ERROR, said))
         if self._answer.began:
             span.set_attribute(names.COMPLETION_DIGEST, completion.digest)
         if made is not None:
@@ -248,7 +251,8 @@ class Call:
             span.set_attributes(encode_lineage(level, made.chunk.origins))
         withheld = self._withheld + sum(guard.withheld for guard in self._guards.values())
         span.set_attribute(names.WITHHELD, withheld)
-        set_flows(self._runtime, span, self._assembly.flows)
+        texts = draw_call(self._runtime, self._reader, self._assembly, completion.text)
+        set_flows(self._runtime, span, self._assembly.flows, texts)
         if self._runtime.vault is not None:
             file_texts(self._runtime.vault, self._assembly, completion)
         span.end()

@@ -9,6 +9,7 @@ from typing import Final
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
+from ragtrace.capture._drawn import draw_documents
 from ragtrace.capture._failed import failed
 from ragtrace.capture._guarded import guarded
 from ragtrace.capture._ledger import Ledger
@@ -259,7 +260,8 @@ class Retrieval:
         self._span.set_attribute(
             names.GEN_AI_DOCUMENTS, encode_documents([flow.chunk for flow in flows])
         )
-        set_flows(self._runtime, self._span, flows)
+        reader = self._request.reader(self._runtime.policy)
+        set_flows(self._runtime, self._span, flows, draw_documents(self._runtime, reader, flows))
         if self._runtime.vault is not None:
             for flow in flows:
                 self._runtime.vault.put(

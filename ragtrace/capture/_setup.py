@@ -6,6 +6,7 @@ import logging
 import os
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
@@ -253,7 +254,9 @@ def _exporter(signal: str) -> Any:
     return next(iter(found)).load()()
 
 
+@cache
 def _instrumentors() -> list[EntryPoint]:
+    """Ours; looked up once, for reading what all installed distributions say takes 5 ms."""
     points = entry_points(group="opentelemetry_instrumentor")
     return [point for point in points if point.name.startswith(_PREFIX)]
 

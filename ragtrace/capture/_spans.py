@@ -9,7 +9,7 @@ from opentelemetry.trace import Span, set_span_in_context
 
 from ragtrace.capture._runtime import Runtime
 from ragtrace.model import Flow
-from ragtrace.wire import AttributeValue, encode_flows, names, openinference
+from ragtrace.wire import AttributeValue, Texts, encode_flows, names, openinference
 
 __all__ = ["set_flows"]
 
@@ -19,13 +19,16 @@ _ONCE: Final = ("gen_ai.", "ragtrace.completion.", names.FLOWS)
 """What a continuation does not repeat, so that nothing is counted twice."""
 
 
-def set_flows(runtime: Runtime, span: Span, flows: Sequence[Flow]) -> None:
+def set_flows(
+    runtime: Runtime, span: Span, flows: Sequence[Flow], texts: Texts | None = None
+) -> None:
     """Put ``flows`` on ``span``, whole; they go last, because a full span forgets its oldest.
 
-    What does not fit the span's limits goes on as many continuations of it as it takes.
+    What does not fit the span's limits goes on as many continuations of it as it takes; ``texts``
+    are drawn as far as there is room.
     """
     had: dict[str, AttributeValue] = dict(getattr(span, "attributes", None) or {})
-    taken = _put(runtime, span, had, flows)
+    taken = _put(runtime, span, had, flows, texts)
     while taken < len(flows):
         more = runtime.tracer.start_span(
             _CONTINUED.format(name=getattr(span, "name", "flows")),
@@ -37,7 +40,11 @@ def set_flows(runtime: Runtime, span: Span, flows: Sequence[Flow]) -> None:
 
 
 def _put(
-    runtime: Runtime, span: Span, had: Mapping[str, AttributeValue], flows: Sequence[Flow]
+    runtime: Runtime,
+    span: Span,
+    had: Mapping[str, AttributeValue],
+    flows: Sequence[Flow],
+    texts: Texts | None = None,
 ) -> int:
     """Put as many of ``flows`` on ``span`` as it can hold, at least one; says how many."""
     longest = _limit(span, "max_span_attribute_length")
@@ -50,7 +57,7 @@ def _put(
         count //= 2
         parts = encode_flows(flows[:count], longest)
     if runtime.config.openinference:
-        said = list(openinference(had, flows[:count]).items())
+        said = list(openinference(had, flows[:count], texts).items())
         span.set_attributes(dict(said if room is None else said[: room - len(parts)]))
     span.set_attributes(parts)
     return count

@@ -42,7 +42,10 @@ def running(store: str) -> Iterator[str]:
     # What it says goes to a file: a pipe that nobody reads would stop it once full.
     with tempfile.TemporaryFile("w+") as said:
         server = subprocess.Popen(
-            [sys.executable, "-m", "ragtrace", "serve", "--store", store, "--port", "0", "--json"],
+            [
+                *(sys.executable, "-m", "ragtrace", "serve", "--store", store, "--port", "0"),
+                *("--grpc-port", "none", "--json"),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,

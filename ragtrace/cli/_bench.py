@@ -23,6 +23,9 @@ __all__ = ["command"]
 SECTIONS: Final = ("speed", "precision", "recall", "guard", "corpus")
 """As in ``ragtrace.testing.attribution``, which is not imported for the sake of a help page."""
 
+INGEST: Final = ("speed", "crash", "disk", "questions")
+"""As in ``ragtrace.testing.ingest``."""
+
 FORMATS: Final = (".svg", ".png")
 
 
@@ -89,6 +92,31 @@ def _policy(quick: bool, as_json: bool) -> None:
     with teller:
         effort = QUICK if quick else FULL
         rows = [*measure(effort, teller), *measure_sharing(effort.turns, teller)]
+    _say(rows, as_json)
+
+
+@command.command("ingest")
+@click.option("--quick", is_flag=True, help="A minute or two, with wider margins of error.")
+@click.option("--only", type=click.Choice(INGEST), multiple=True, help="Only this section.")
+@click.option("--seconds", type=click.IntRange(1), help="Of load, in the section speed.")
+@click.option("--flows", type=click.IntRange(1), help="Stored in the section questions.")
+@_options.as_json
+def _ingest(
+    quick: bool, only: tuple[str, ...], seconds: int | None, flows: int | None, as_json: bool
+) -> None:
+    """Measure how fast telemetry is taken in, survives a crash, lies on disk and is found again."""
+    from ragtrace.testing.ingest import FULL, QUICK, measure
+
+    effort = QUICK if quick else FULL
+    if seconds is not None:
+        effort = replace(effort, seconds=seconds)
+    if flows is not None:
+        effort = replace(effort, flows=flows)
+    rows: list[Row] = []
+    teller = _Teller()
+    with teller:
+        for section in only or INGEST:
+            rows += measure(section, effort, teller)
     _say(rows, as_json)
 
 

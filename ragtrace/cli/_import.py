@@ -3,74 +3,196 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 import click
 from rich.progress import Progress
 
 from ragtrace.cli import _options
 from ragtrace.cli._table import console
-from ragtrace.errors import WireError
+from ragtrace.cli._telemetry import Telemetry, read_telemetry
+from ragtrace.errors import MissingDependencyError, StoreError
 
 if TYPE_CHECKING:
-    from ragtrace.wire import ContentRecord, SpanRecord
+    from ragtrace.policy import Policy
+    from ragtrace.wire import SpanRecord
 
 __all__ = ["command"]
 
 BATCH_SPANS: Final = 5_000
 """Spans written at once: what the engine takes best (storage measurements)."""
+SECONDS: Final = 120.0
+"""A server that is busy writing answers within that."""
+HEADERS: Final = "OTEL_EXPORTER_OTLP_HEADERS"
+"""Where exporters find the token for a server that asks senders for one, and so do we."""
 
-MAX_LINE: Final = 64 * 1024 * 1024
-"""Bytes of one line: a batch of an exporter, not a whole day."""
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What was read, and what became of it; the last two are unknown where a server made them."""
+
+    spans: int
+    traces: int
+    steps: dict[str, int]
+    forms: dict[str, int]
+    ignored_log_records: int
+    contents: int | None
+    flows: int | None
+    into: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the counts by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_options.store
+@_options.policy
+@click.option("--dry-run", is_flag=True, help="Read and attribute everything; write nothing.")
 @_options.as_json
-def command(file: Path, store: str, as_json: bool) -> None:
-    """Read OTLP JSON lines (one export request a line, traces or logs) from FILE.
+def command(file: Path, store: str, policy: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Read FILE: OTLP JSON, or an export of Phoenix or of Langfuse; lines, one value, or Parquet.
 
-    The whole file is read before anything is written: a file with a bad line changes nothing.
+    The whole file is read and checked before anything is written. While a server has the store,
+    it is given what was read, and labels it by its own policy.
     """
+    from ragtrace.policy import read_policy
+    from ragtrace.server import server_url
+
+    labels = read_policy(policy) if policy is not None else None
+    read = read_telemetry(file)
+    url = None if dry_run else server_url(store)
+    with _progress(len(read.spans), quiet=as_json) as advance:
+        if dry_run:
+            done = _adopted(read, labels, advance)
+        elif url is not None:
+            _send(read, url, advance)
+            done = _counted(read, url)
+        else:
+            done = _write(read, store, labels, advance)
+    if as_json:
+        click.echo(json.dumps(done.as_json()))
+        return
+    made = f", {done.flows} flows, {done.contents} texts" if done.flows is not None else ""
+    found = ", ".join(f"{name} {count}" for name, count in done.forms.items()) or "nothing"
+    click.echo(f"{done.spans} spans of {done.traces} traces ({found}){made} into {done.into}")
+
+
+def _write(read: Telemetry, store: str, policy: Policy | None, advance: Any) -> Imported:
+    """Into the store itself, which nobody else has open."""
+    from ragtrace.server import Adopter, settle
     from ragtrace.store import Store, vault_key
+    from ragtrace.wire import names
 
-    spans, contents, ignored = _read(file)
-    with (
-        closing(Store.open(store, vault_key())) as opened,
-        Progress(console=console(stderr=True)) as bar,
-    ):
-        task = bar.add_task("importing", total=len(spans))
-        for start in range(0, max(len(spans), 1), BATCH_SPANS):
-            opened.write(spans[start : start + BATCH_SPANS], contents if start == 0 else ())
-            bar.advance(task, BATCH_SPANS)
-    said = {"spans": len(spans), "contents": len(contents), "ignored_log_records": ignored}
-    click.echo(json.dumps(said) if as_json else f"{len(spans)} spans, {len(contents)} texts")
+    with closing(Store.open(store, vault_key())) as opened:
+        if read.contents:
+            opened.write((), read.contents)
+        flows = contents = 0
+        for batch in read.by_trace(BATCH_SPANS):
+            adopter = Adopter(policy)
+            made, texts = adopter.adopt(batch)
+            opened.write(made, texts)
+            for trace_id in {span.trace_id for span in made if names.TRACER in span.attributes}:
+                if adopter.is_open(trace_id):  # of which a part may be in the store already
+                    settle(opened, adopter, trace_id)
+            flows += _flows(made)
+            contents += len(texts)
+            advance(len(batch))
+    return _counted(read, store, len(read.contents) + contents, flows)
 
 
-def _read(file: Path) -> tuple[list[SpanRecord], list[ContentRecord], int]:
-    from ragtrace.wire import decode_logs, decode_traces
+def _adopted(read: Telemetry, policy: Policy | None, advance: Any) -> Imported:
+    """Nowhere: only what would be."""
+    from ragtrace.server import Adopter
 
-    spans: list[SpanRecord] = []
-    contents: list[ContentRecord] = []
-    ignored = 0
-    with file.open("rb") as lines:
-        for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE + 1), b""), 1):
-            if not line.strip():
-                continue
+    flows = contents = 0
+    for batch in read.by_trace(BATCH_SPANS):
+        made, texts = Adopter(policy).adopt(batch)
+        flows += _flows(made)
+        contents += len(texts)
+        advance(len(batch))
+    return _counted(read, "nowhere", len(read.contents) + contents, flows)
+
+
+def _send(read: Telemetry, url: str, advance: Any) -> None:
+    """To the server that has the store."""
+    try:
+        import httpx
+    except ModuleNotFoundError:
+        raise MissingDependencyError("httpx", "server") from None
+    from ragtrace.wire import logs_request, traces_requests
+
+    headers = {"content-type": "application/x-protobuf", **_headers(os.environ.get(HEADERS, ""))}
+    spans = [span for batch in read.by_trace(BATCH_SPANS) for span in batch]
+    with httpx.Client(base_url=url, headers=headers, timeout=SECONDS, trust_env=False) as client:
+
+        def post(path: str, body: bytes) -> None:
             try:
-                if len(line) > MAX_LINE:
-                    raise WireError(f"a line of more than {MAX_LINE} bytes")
-                if b'"resourceLogs"' in line:
-                    found, skipped = decode_logs(line, "application/json")
-                    contents += found
-                    ignored += skipped
-                elif b'"resourceSpans"' in line:
-                    spans += decode_traces(line, "application/json")
-                else:
-                    raise WireError("expected resourceSpans or resourceLogs")
-            except WireError as error:
-                raise WireError(f"{file}:{number}: {error}") from None
-    return spans, contents, ignored
+                answer = client.post(path, content=body)
+            except httpx.HTTPError as error:
+                raise StoreError(f"server {url}: {type(error).__name__}") from None
+            if answer.status_code == 401:
+                raise StoreError(f"server {url}: it asks senders for a token: set {HEADERS}")
+            if not answer.is_success:
+                raise StoreError(f"server {url}: {answer.status_code}; importing again is safe")
+
+        for start in range(0, len(read.contents), BATCH_SPANS):
+            post("/v1/logs", logs_request(read.contents[start : start + BATCH_SPANS]))
+        for body, count in traces_requests(spans):
+            post("/v1/traces", body)
+            advance(count)
+
+
+def _headers(text: str) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in text.split(",") if "=" in pair)
+    return {unquote(name).strip().lower(): unquote(value).strip() for name, _, value in pairs}
+
+
+def _counted(
+    read: Telemetry, into: str, contents: int | None = None, flows: int | None = None
+) -> Imported:
+    from ragtrace.wire import observed
+
+    steps: Counter[str] = Counter()
+    for span in read.spans:
+        seen = observed(span)
+        if seen is not None:
+            steps[seen.stage] += 1
+    return Imported(
+        spans=len(read.spans),
+        traces=len({span.trace_id for span in read.spans}),
+        steps=dict(steps),
+        forms=dict(read.forms),
+        ignored_log_records=read.ignored,
+        contents=contents,
+        flows=flows,
+        into=into,
+    )
+
+
+def _flows(spans: list[SpanRecord]) -> int:
+    from ragtrace.wire import decode_chunks, names
+
+    counted = 0
+    for span in spans:
+        said = {name: v for name, v in span.attributes.items() if name.startswith(names.FLOWS)}
+        counted += len(decode_chunks(said))
+    return counted
+
+
+@contextmanager
+def _progress(total: int, *, quiet: bool) -> Iterator[Any]:
+    if quiet:
+        yield lambda _: None
+        return
+    with Progress(console=console(stderr=True)) as bar:
+        task = bar.add_task("importing", total=total)
+        yield lambda count: bar.advance(task, count)

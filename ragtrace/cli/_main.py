@@ -23,6 +23,7 @@ COMMANDS: Final = (
     "reach",
     "run",
     "serve",
+    "store",
     "trace",
 )
 """Names are fixed; each is ``command`` in the module of that name with an underscore before it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
-from ragtrace.config import STORE
+from ragtrace.config import POLICY, STORE
 
-__all__ = ["as_json", "filters", "seconds", "since", "store"]
+__all__ = ["as_json", "filters", "policy", "seconds", "since", "store"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,6 +27,14 @@ store = click.option(
     show_default=True,
     metavar="DIR|URL",
     help="Directory of the store, or clickhouse://… of a server.",
+)
+
+policy = click.option(
+    "--policy",
+    envvar=POLICY.variable,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="F",
+    help="Policy file that labels what applications without ragtrace have retrieved.",
 )
 
 

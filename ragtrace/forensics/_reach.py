@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 from ragtrace.forensics._outcome import Outcome, outcome, outcomes
-from ragtrace.store import REACH_LIMIT, FlowRow, Matched, ReachRow, Reader
+from ragtrace.store import REACH_LIMIT, FlowFilter, FlowRow, Matched, Place, ReachRow, Reader
 
 __all__ = ["Reach", "ReachCounts", "reach"]
 
@@ -64,13 +64,30 @@ class Reach:
         }
 
 
-def reach(store: Reader, what: str, limit: int = REACH_LIMIT) -> Reach:
+_ALL: Final = FlowFilter()
+
+
+def reach(
+    store: Reader,
+    what: str,
+    limit: int = REACH_LIMIT,
+    *,
+    where: FlowFilter = _ALL,
+    after: Place | None = None,
+) -> Reach:
     """Find every retrieval that returned ``what`` and every prompt it was found in.
+
+    Args:
+        store: What is asked.
+        what: A document id, chunk id, digest, URI or source.
+        limit: At most so many rows, the oldest first.
+        where: Only such flows.
+        after: Behind which row to begin.
 
     Raises:
         StoreError: The store cannot be read.
     """
-    found = store.reach(what, limit + 1)
+    found = store.reach(what, limit + 1, where=where, after=after)
     rows = tuple(found[:limit])
     return Reach(
         what=what,

@@ -39,6 +39,7 @@ from ragtrace.policy._redaction import (
 )
 from ragtrace.policy._rule import Rule
 from ragtrace.policy._ruling import judge
+from ragtrace.policy._shape import check_shape
 from ragtrace.policy._sql import PolicySql, policy_as_sql
 from ragtrace.policy._transformations import transformed
 
@@ -73,6 +74,7 @@ __all__ = [
     "ancestry",
     "cases_beside",
     "cases_schema",
+    "check_shape",
     "coverage",
     "derive",
     "enforceable",

@@ -1,8 +1,26 @@
-"""OTLP in, answers out, over HTTP."""
+"""OTLP in, over HTTP and gRPC; answers out, over HTTP."""
 
+from ragtrace.server._adopt import Adopter
 from ragtrace.server._app import create_app
+from ragtrace.server._auth import Auth
 from ragtrace.server._client import Client, open_reader, server_url
 from ragtrace.server._limits import Limits
 from ragtrace.server._serve import NOTE, PORT, serve
+from ragtrace.server._settle import adopt_stored, settle
+from ragtrace.server._tls import Tls
 
-__all__ = ["NOTE", "PORT", "Client", "Limits", "create_app", "open_reader", "serve", "server_url"]
+__all__ = [
+    "NOTE",
+    "PORT",
+    "Adopter",
+    "Auth",
+    "Client",
+    "Limits",
+    "Tls",
+    "adopt_stored",
+    "create_app",
+    "open_reader",
+    "serve",
+    "server_url",
+    "settle",
+]

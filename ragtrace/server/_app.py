@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 
-from ragtrace.errors import StoreError
-from ragtrace.server._ask import asker
+from ragtrace.policy import Policy
+from ragtrace.server._adopt import Adopter
+from ragtrace.server._ask import asker, health
+from ragtrace.server._auth import Auth
 from ragtrace.server._commit import GroupCommit
+from ragtrace.server._document import describe
+from ragtrace.server._inbound import Inbound
+from ragtrace.server._intake import Intake
 from ragtrace.server._limits import Limits
+from ragtrace.server._problems import explain
 from ragtrace.server._receive import receiver
-from ragtrace.store import Store, TraceNotFoundError
+from ragtrace.server._settle import Settler
+from ragtrace.server._upkeep import keeper
+from ragtrace.server.dashboard import add_dashboard
+from ragtrace.store import Store
 
 __all__ = ["create_app"]
 
@@ -24,56 +30,61 @@ DEFAULT_LIMITS = Limits()
 
 
 def create_app(
-    store: Store, *, limits: Limits = DEFAULT_LIMITS, read_token: str | None = None
+    store: Store,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    auth: Auth | None = None,
+    certified: bool = False,
+    policy: Policy | None = None,
 ) -> FastAPI:
     """Build the server.
 
     Args:
         store: Stays the caller's to close.
         limits: Bounds on what arrives.
-        read_token: What a reader must show; without one, only loopback peers may read.
+        auth: Who may send and who may see what; without it, loopback peers may, and nobody else.
+        certified: Whether every peer has shown a certificate; it may then send, unless ``auth``
+            asks senders for tokens.
+        policy: Labels what applications without ragtrace have retrieved.
+
+    Returns:
+        The application; ``state.intake`` is the way into the store, which gRPC shares.
     """
+    auth = auth or Auth()
     commit = GroupCommit(store.write, limits)
+    may_ingest = auth.may_ingest if auth.senders_known or not certified else _anyone
+    adopter = Adopter(policy)
+    settler = Settler(store, adopter)
+    intake = Intake(commit, limits, may_ingest, Inbound(limits), adopter.adopt, settler.note)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        settler.start()
         yield
         await commit.close()
+        await asyncio.to_thread(settler.close)
 
-    # No generated documentation: it would load scripts from elsewhere.
-    app = FastAPI(title="ragtrace", openapi_url=None, lifespan=lifespan)
-    app.include_router(receiver(commit, limits))
-    app.include_router(asker(store, read_token))
-    _explain(app, limits)
+    # The document, and no page that shows it: such a page loads scripts from elsewhere.
+    app = FastAPI(
+        title="ragtrace",
+        version="1",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.store = store
+    app.state.auth = auth
+    app.state.intake = intake
+    app.include_router(receiver(intake), include_in_schema=False)
+    app.include_router(asker)
+    app.include_router(keeper)
+    app.include_router(health)
+    explain(app, limits.retry_after_seconds)
+    describe(app)
+    add_dashboard(app, store, auth)
     return app
 
 
-def _explain(app: FastAPI, limits: Limits) -> None:
-    """Errors as RFC 9457 problems, with the reason and never the data."""
-
-    @app.exception_handler(HTTPException)
-    def on_http(_: Request, error: HTTPException) -> Response:
-        return _problem(error.status_code, str(error.detail), error.headers)
-
-    @app.exception_handler(RequestValidationError)
-    def on_validation(_: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        return _problem(400, f"{first['loc'][-1]}: {first['msg']}")
-
-    @app.exception_handler(TraceNotFoundError)
-    def on_missing(_: Request, error: TraceNotFoundError) -> Response:
-        return _problem(404, str(error))
-
-    @app.exception_handler(StoreError)
-    def on_store(_: Request, error: StoreError) -> Response:
-        return _problem(503, str(error), {"retry-after": str(limits.retry_after_seconds)})
-
-    @app.exception_handler(Exception)
-    def on_any(_: Request, error: Exception) -> Response:
-        return _problem(500, type(error).__name__)
-
-
-def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    tree = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
-    body = json.dumps(tree | {"detail": detail})
-    return Response(body, status, dict(headers or {}), "application/problem+json")
+def _anyone(*_: object) -> bool:
+    return True

@@ -1,131 +1,121 @@
-"""Ask: the store's questions over HTTP, for those who may read."""
+"""Ask: the store's questions over HTTP, each answered with what its caller may see."""
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
-import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import fields
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ragtrace import forensics
-from ragtrace.store import REACH_LIMIT, FlowFilter, Store
+from ragtrace.server import _answers as shape
+from ragtrace.server._answers import answer
+from ragtrace.server._asked import (
+    AskedFilter,
+    AskedNothing,
+    AskedPage,
+    AskedReach,
+    AskedTexts,
+    AskedWords,
+    cursor_of,
+    once_each,
+)
+from ragtrace.server._problems import documented
+from ragtrace.server._view import View
+from ragtrace.store import DecisionRow, FlowRow, Place, Stats, Store, TraceRow
 
-__all__ = ["asker"]
+__all__ = ["asker", "health"]
 
-FLOWS_LIMIT: Final = 10_000
-"""Rows of one page of flows: some 10 MiB of JSON."""
-TEXTS_LIMIT: Final = 100
-"""Digests of one question: more would not fit an address line."""
-_INT64: Final = 2**63
-_FILTER: Final = frozenset(name.name for name in fields(FlowFilter))
-_NUMBERS: Final = frozenset({"since", "until", "limit"})
-_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+R = TypeVar("R", FlowRow, DecisionRow, TraceRow)
 
-
-def asker(store: Store, read_token: str | None) -> APIRouter:
-    """Build the reading endpoints over ``store``, and the open ``/healthz``."""
-    router = APIRouter()
-    readers = APIRouter(dependencies=[Depends(_may_read(read_token))])
-
-    @readers.get("/v1/flows")
-    def flows(request: Request) -> Response:
-        where, limit = _filter(request.query_params, FLOWS_LIMIT)
-        return _json({"flows": [row.as_json() for row in store.flows(where, limit)]})
-
-    @readers.get("/v1/edges")
-    def edges(request: Request) -> Response:
-        where, _ = _filter(request.query_params, FLOWS_LIMIT)
-        return _json({"edges": [edge.as_json() for edge in store.edges(where)]})
-
-    @readers.get("/v1/trace/{trace_id}")
-    def trace(trace_id: str) -> Response:
-        return _json(forensics.trace(store, trace_id).as_json())
-
-    @readers.get("/v1/reach")
-    def reach(what: str, request: Request) -> Response:
-        limit = _number(request.query_params, "limit", REACH_LIMIT, REACH_LIMIT + 1)
-        return _json(forensics.reach(store, what, limit).as_json())
-
-    @readers.get("/v1/texts")
-    def texts(request: Request) -> Response:
-        digests = request.query_params.getlist("digest")
-        if len(digests) > TEXTS_LIMIT:
-            raise HTTPException(400, f"digest: expected at most {TEXTS_LIMIT}")
-        return _json({"texts": store.texts(digests)})
-
-    @readers.get("/v1/stats")
-    def stats() -> Response:
-        return _json(store.stats().as_json())
-
-    @router.get("/healthz")
-    def health() -> Response:
-        broken = store.broken_parts()
-        state = "degraded" if broken else "ok"
-        return _json({"status": state, "broken_parts": broken, "pid": os.getpid()})
-
-    router.include_router(readers)
-    return router
+asker = APIRouter(
+    prefix="/v1", dependencies=[Depends(once_each)], responses=documented(400, 401, 403, 503)
+)
+health = APIRouter(responses=documented(503))
 
 
-def _json(tree: Any) -> Response:
-    body = json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
-    # A text that holds half a character cannot be UTF-8; it is shown with a replacement.
-    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-    return Response(body.encode("utf-8", "replace"), media_type="application/json", headers=headers)
+@asker.get("/flows", response_model=shape.FlowsPage)
+def flows(asked: Annotated[AskedPage, Query()], view: View) -> Response:
+    """Flows: which chunk reached which prompt, for whom, and what was decided."""
+    rows = view.flows(asked.where, asked.limit + 1, after=asked.after)
+    return _page("flows", rows, asked.limit, _place_of)
 
 
-def _filter(query: Mapping[str, str], most: int) -> tuple[FlowFilter, int]:
-    unknown = sorted(set(query) - _FILTER - _NUMBERS)
-    if unknown:  # a misspelt condition must not widen the answer
-        raise HTTPException(400, f"unknown parameter {unknown[0][:40]!r}")
-    values: dict[str, Any] = {name: query[name] for name in query if name in _FILTER}
-    for name in ("since", "until"):
-        if name in values:
-            values[name] = _number(query, name, 0, _INT64 - 1)
-    return FlowFilter(**values), _number(query, "limit", min(1000, most), most)
+@asker.get("/decisions", response_model=shape.DecisionsPage)
+def decisions(asked: Annotated[AskedPage, Query()], view: View) -> Response:
+    """Decisions: the strictest of each step. A document's are those about its flows."""
+    rows = view.decisions(asked.where, asked.limit + 1, after=asked.after)
+    return _page("decisions", rows, asked.limit, lambda row: Place(row.time_ns, row.span_id))
 
 
-def _number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
-        raise HTTPException(400, f"{name}: expected a number from 0 to {most}")
-    return int(text)
+@asker.get("/traces", response_model=shape.TracesPage)
+def traces(asked: Annotated[AskedPage, Query()], view: View) -> Response:
+    """Traces with a span of the app in the period; other conditions are of one of its flows."""
+    rows = view.traces(asked.where, asked.limit + 1, after=asked.after)
+    return _page("traces", rows, asked.limit, lambda row: Place(row.start_ns, row.trace_id))
 
 
-def _may_read(token: str | None) -> Callable[[Request], None]:
-    """Ask for the token; where none is set, for a reader on this machine."""
-
-    def with_token(request: Request) -> None:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        same = hmac.compare_digest(given.strip().encode(), (token or "").encode())
-        if scheme.lower() != "bearer" or not same:
-            raise HTTPException(401, "expected a bearer token", {"www-authenticate": "Bearer"})
-
-    def on_this_machine(request: Request) -> None:
-        peer = request.client.host if request.client is not None else ""
-        # A proxy is a local peer for everybody behind it, and a web page that renames a host
-        # to 127.0.0.1 is one for its visitor; neither gets past these two.
-        proxied = any(name in request.headers for name in _FORWARDED)
-        if not _loopback(peer) or proxied or not _local_name(request.url.hostname or ""):
-            raise HTTPException(403, "readers elsewhere need RAGTRACE_READ_TOKEN to be set")
-
-    return with_token if token else on_this_machine
+@asker.get("/traces/{trace_id}", response_model=shape.TraceTree, responses=documented(404))
+def trace(trace_id: str, asked: Annotated[AskedNothing, Query()], view: View) -> Response:
+    """One trace, by its id or a prefix that only it has."""
+    return answer(forensics.trace(view, trace_id).as_json())
 
 
-def _local_name(host: str) -> bool:
-    return host == "localhost" or _loopback(host)
+@asker.get("/edges", response_model=shape.Edges)
+def edges(asked: Annotated[AskedFilter, Query()], view: View) -> Response:
+    """The flow map: which source reached which audience at which level, with counts."""
+    return answer({"edges": [edge.as_json() for edge in view.edges(asked.where)]})
 
 
-def _loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+@asker.get("/hours", response_model=shape.Hours)
+def hours(asked: Annotated[AskedFilter, Query()], view: View) -> Response:
+    """How many flows of each level there were in each hour, the earliest first."""
+    return answer({"hours": [hour.as_json() for hour in view.hours(asked.where)]})
+
+
+@asker.get("/reach", response_model=shape.ReachPage)
+def reach(asked: Annotated[AskedReach, Query()], view: View) -> Response:
+    """Reach: every prompt that a document got into, and who read the answers."""
+    found = forensics.reach(view, asked.what, asked.limit, where=asked.where, after=asked.after)
+    last = None if found.complete else found.rows[-1].flow
+    return answer({**found.as_json(), "next": last and cursor_of(_place_of(last))})
+
+
+@asker.get("/words", response_model=shape.Said)
+def words(asked: Annotated[AskedWords, Query()], view: View) -> Response:
+    """The newest model calls with all of these words in a text that the caller may read."""
+    found = view.said(asked.what, asked.limit, where=asked.where)
+    return answer({"said": [row.as_json() for row in found]})
+
+
+@asker.get("/texts", response_model=shape.Texts)
+def texts(asked: Annotated[AskedTexts, Query()], view: View) -> Response:
+    """Texts of prompts, chunks and completions, of the levels that the caller may read."""
+    return answer({"texts": view.texts(asked.digest)})
+
+
+@asker.get("/stats", response_model=Stats)
+def stats(asked: Annotated[AskedNothing, Query()], view: View) -> Response:
+    """How much is stored: a pass over everything."""
+    return answer(view.stats().as_json())
+
+
+@health.get("/healthz", response_model=shape.Health)
+def healthz(request: Request) -> Response:
+    """Whether the server is well; anybody may ask."""
+    store: Store = request.app.state.store
+    broken = store.broken_parts()
+    state = "degraded" if broken else "ok"
+    return answer({"status": state, "broken_parts": broken, "pid": os.getpid()})
+
+
+def _place_of(flow: FlowRow) -> Place:
+    return Place(flow.time_ns, flow.span_id, flow.ordinal)
+
+
+def _page(name: str, rows: Sequence[R], limit: int, place: Callable[[R], Place]) -> Response:
+    more = len(rows) > limit  # one row more was asked for than is shown
+    shown = rows[:limit]
+    following = cursor_of(place(shown[-1])) if more else None
+    return answer({name: [row.as_json() for row in shown], "next": following})

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, Final, Self
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 from ragtrace import config
 from ragtrace.errors import MissingDependencyError, StoreError
-from ragtrace.server._ask import FLOWS_LIMIT, TEXTS_LIMIT
+from ragtrace.server._asked import PAGE_LIMIT, TEXTS_LIMIT, WORDS_LIMIT, cursor_of
 from ragtrace.server._serve import NOTE
 from ragtrace.store import (
+    OWNER,
     REACH_LIMIT,
     Address,
+    DecisionRow,
     FlowEdge,
     FlowFilter,
     FlowRow,
+    HourRow,
+    Place,
     ReachRow,
+    SaidRow,
+    Seen,
     SpanRow,
     Stats,
     Store,
     Trace,
     TraceNotFoundError,
+    TraceRow,
     vault_key,
 )
 
@@ -32,9 +40,13 @@ __all__ = ["Client", "open_reader", "server_url"]
 
 SECONDS: Final = 70.0
 """Longer than the store lets a question run."""
+BACKUP_SECONDS: Final = 3600.0
+"""Copying a terabyte from disk to disk takes about so long."""
 HEALTH_SECONDS: Final = 2.0
 """A server on this machine that takes longer to say it is there is not."""
 _ALL: Final = FlowFilter()
+
+R = TypeVar("R")
 
 
 class Client:
@@ -61,16 +73,36 @@ class Client:
         """Where the server listens."""
         return self._url
 
-    def flows(self, where: FlowFilter = _ALL, limit: int = 1000) -> list[FlowRow]:
-        """Give the newest flows that pass ``where``, newest first, at most 10,000."""
-        query = where.as_params() | {"limit": min(limit, FLOWS_LIMIT)}
-        return [FlowRow.from_json(row) for row in self._get("/v1/flows", query)["flows"]]
+    def flows(
+        self, where: FlowFilter = _ALL, limit: int = 1000, *, after: Place | None = None
+    ) -> list[FlowRow]:
+        """Give the newest flows that pass ``where``, newest first."""
+        return list(self._pages("flows", FlowRow.from_json, _asked(where), limit, after))
+
+    def decisions(
+        self, where: FlowFilter = _ALL, limit: int = 1000, *, after: Place | None = None
+    ) -> list[DecisionRow]:
+        """Give the newest decisions, one a step, newest first."""
+        return list(self._pages("decisions", DecisionRow.from_json, _asked(where), limit, after))
+
+    def traces(
+        self, where: FlowFilter = _ALL, limit: int = 1000, *, after: Place | None = None
+    ) -> list[TraceRow]:
+        """Give the newest traces, newest first."""
+        return list(self._pages("traces", TraceRow.from_json, _asked(where), limit, after))
 
     def edges(self, where: FlowFilter = _ALL) -> list[FlowEdge]:
         """Give the flow map, with counts."""
-        return [
-            FlowEdge.from_json(edge) for edge in self._get("/v1/edges", where.as_params())["edges"]
-        ]
+        return [FlowEdge.from_json(edge) for edge in self._get("/v1/edges", _asked(where))["edges"]]
+
+    def hours(self, where: FlowFilter = _ALL) -> list[HourRow]:
+        """Give how many flows of each level there were in each hour."""
+        return [HourRow.from_json(hour) for hour in self._get("/v1/hours", _asked(where))["hours"]]
+
+    def said(self, what: str, limit: int = 50, *, where: FlowFilter = _ALL) -> list[SaidRow]:
+        """Give the newest model calls with these words in a text, at most 1000."""
+        query = {"what": what, **_asked(where), "limit": min(limit, WORDS_LIMIT)}
+        return [SaidRow.from_json(row) for row in self._get("/v1/words", query)["said"]]
 
     def trace(self, trace_id: str) -> Trace:
         """Give one trace, by its id or a prefix that only it has.
@@ -78,7 +110,7 @@ class Client:
         Raises:
             TraceNotFoundError: No trace, or more than one, begins so.
         """
-        tree = self._get(f"/v1/trace/{quote(trace_id, safe='')}")
+        tree = self._get(f"/v1/traces/{quote(trace_id, safe='')}")
         spans = [SpanRow.from_json(step["span"]) for step in tree["steps"]]
         flows = chain.from_iterable(step["flows"] for step in tree["steps"])
         return Trace(
@@ -92,10 +124,17 @@ class Client:
             ),
         )
 
-    def reach(self, what: str, limit: int = REACH_LIMIT) -> list[ReachRow]:
+    def reach(
+        self,
+        what: str,
+        limit: int = REACH_LIMIT,
+        *,
+        where: FlowFilter = _ALL,
+        after: Place | None = None,
+    ) -> list[ReachRow]:
         """Give every flow of a document, chunk, digest, URI or source, oldest first."""
-        query = {"what": what, "limit": min(limit, REACH_LIMIT + 1)}
-        return [ReachRow.from_json(row) for row in self._get("/v1/reach", query)["rows"]]
+        query = {"what": what, **_asked(where)}
+        return list(self._pages("reach", ReachRow.from_json, query, limit, after))
 
     def texts(self, digests: Iterable[str]) -> dict[str, str]:
         """Give the texts that are kept, by digest."""
@@ -109,6 +148,18 @@ class Client:
     def stats(self) -> Stats:
         """Count what is stored."""
         return Stats.from_json(self._get("/v1/stats"))
+
+    def back_up(self, destination: Path) -> int:
+        """Have the server copy its store to a new path on its machine; give the size in bytes."""
+        body = {"to": str(destination)}
+        try:
+            response = self._http.post("/v1/store/backup", json=body, timeout=BACKUP_SECONDS)
+            tree = response.json()
+        except (*self._failed, ValueError) as error:
+            raise StoreError(f"server {self._url}: {type(error).__name__}") from None
+        if not response.is_success:
+            raise StoreError(f"server {self._url}: {response.status_code}: {tree.get('detail')}")
+        return int(tree["bytes"])
 
     def health(self) -> dict[str, Any]:
         """Say whether the server is well, and which process it is."""
@@ -126,6 +177,26 @@ class Client:
         """Let go of the connection."""
         self.close()
 
+    def _pages(
+        self,
+        name: str,
+        read: Callable[[Mapping[str, Any]], R],
+        query: Mapping[str, Any],
+        limit: int,
+        after: Place | None,
+    ) -> Iterator[R]:
+        """The first ``limit`` rows, page by page."""
+        cursor = {} if after is None else {"cursor": cursor_of(after)}
+        while limit > 0:
+            asked = {**query, **cursor, "limit": min(limit, PAGE_LIMIT)}
+            tree = self._get(f"/v1/{name}", asked)
+            rows = tree["rows" if name == "reach" else name]
+            yield from map(read, rows)
+            limit -= len(rows)
+            if tree["next"] is None:
+                return
+            cursor = {"cursor": tree["next"]}
+
     def _get(
         self,
         path: str,
@@ -139,14 +210,20 @@ class Client:
             raise StoreError(f"server {self._url}: {type(error).__name__}") from None
         if not isinstance(tree, dict):
             raise StoreError(f"server {self._url}: expected a JSON object")
-        if response.status_code == 404 and path.startswith("/v1/trace/"):
+        if response.status_code == 404 and path.startswith("/v1/traces/"):
             raise TraceNotFoundError(str(tree.get("detail")))
         if not response.is_success:
             raise StoreError(f"server {self._url}: {response.status_code}: {tree.get('detail')}")
         return tree
 
 
-def open_reader(store_url: str) -> Store | Client:
+def _asked(where: FlowFilter) -> dict[str, Any]:
+    """A filter as the API's parameters."""
+    given: dict[str, Any] = where.as_params()
+    return {"app" if name == "service" else name: value for name, value in given.items()}
+
+
+def open_reader(store_url: str) -> Seen | Client:
     """Open the store, or a client of the server that has it open.
 
     The vault's key and the readers' token are read from the environment.
@@ -157,7 +234,7 @@ def open_reader(store_url: str) -> Store | Client:
     url = server_url(store_url)
     if url is not None:
         return Client(url, config.READ_TOKEN.value(os.environ))
-    return Store.open(store_url, vault_key())
+    return Store.open(store_url, vault_key()).seen_by(OWNER)
 
 
 def server_url(store_url: str) -> str | None:

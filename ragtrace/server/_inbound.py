@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
 
 from ragtrace.errors import WireError
 from ragtrace.server._limits import Limits
 
-__all__ = ["Inbound", "RefusedError"]
+__all__ = ["Held", "Inbound", "RefusedError"]
+
+T = TypeVar("T")
 
 _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """What zlib calls them; HTTP's deflate is zlib's own format."""
@@ -33,14 +36,19 @@ class Inbound:
         self._limits = limits
         self._held = 0
 
+    @property
+    def held(self) -> int:
+        """Bytes of all requests whose answers are not decided."""
+        return self._held
+
     @contextmanager
     def holding(self) -> Iterator[Held]:
-        """Account for one request until its answer is decided."""
+        """Account for one request until its answer is decided, whether or not one waits for it."""
         held = Held(self)
         try:
             yield held
         finally:
-            self._held -= held.bytes
+            held.let_go()
 
     def take(self, number: int) -> None:
         """Count bytes in.
@@ -52,12 +60,16 @@ class Inbound:
             raise RefusedError(429, "the server has more in hand than it can hold")
         self._held += number
 
+    def give_back(self, number: int) -> None:
+        """Count bytes out."""
+        self._held -= number
+
     async def read(self, request: Request, held: Held) -> bytes:
         """Read and decompress the body of ``request``.
 
         Raises:
             RefusedError: 413 for too much, 415 for an unknown encoding, 429 for too much
-                from everybody.
+                from everybody, or too slowly.
             WireError: It is not what its encoding says.
         """
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -66,7 +78,11 @@ class Inbound:
         declared = request.headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > self._limits.body_bytes:
             raise self._too_long(self._limits.body_bytes)
-        body = await self._whole(request.stream(), held)
+        try:
+            async with asyncio.timeout(self._limits.read_seconds):
+                body = await self._whole(request.stream(), held)
+        except TimeoutError:
+            raise RefusedError(429, "body: it took too long to arrive") from None
         return body if encoding == "identity" else self._inflate(body, encoding, held)
 
     async def _whole(self, stream: AsyncIterator[bytes], held: Held) -> bytes:
@@ -110,9 +126,22 @@ class Held:
 
     def __init__(self, inbound: Inbound) -> None:
         self._inbound = inbound
+        self._work: asyncio.Task[Any] | None = None
         self.bytes = 0
 
     def take(self, number: int) -> None:
         """Count bytes in, for this request."""
         self._inbound.take(number)
         self.bytes += number
+
+    async def until(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do ``work`` on what is held; it goes on, and holds it, where its client has gone."""
+        self._work = asyncio.create_task(work)
+        return await asyncio.shield(self._work)
+
+    def let_go(self) -> None:
+        """Count everything out, once nothing works on it."""
+        if self._work is None or self._work.done():
+            self._inbound.give_back(self.bytes)
+        else:
+            self._work.add_done_callback(lambda _: self._inbound.give_back(self.bytes))

@@ -21,6 +21,10 @@ class Limits:
             five times that, which 1 GiB of memory must hold.
         group_spans: Where a group commit stops gathering; the engine is near its best rate.
         group_seconds: How long it gathers: less than one insert takes, so nobody waits long.
+        decode_seconds: How long it waits besides for what is being decoded, some 500 spans in
+            each 25 ms: about as long as the insert itself takes.
+        read_seconds: How long a body may take to arrive, so that slow senders, who hold what
+            they have sent, do not keep others out.
         retry_after_seconds: What a client that was turned away is told.
     """
 
@@ -29,4 +33,6 @@ class Limits:
     held_bytes: int = 192 * MIB
     group_spans: int = 5_000
     group_seconds: float = 0.01
+    decode_seconds: float = 0.25
+    read_seconds: float = 30.0
     retry_after_seconds: int = 2

@@ -2,63 +2,59 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from google.rpc.code_pb2 import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE
-from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceResponse,
+from google.rpc.code_pb2 import (
+    INVALID_ARGUMENT,
+    RESOURCE_EXHAUSTED,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
 )
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from google.rpc.status_pb2 import Status
 from starlette.requests import ClientDisconnect
 
 from ragtrace.errors import StoreError, WireError
-from ragtrace.server._commit import GroupCommit
-from ragtrace.server._inbound import Inbound, RefusedError
+from ragtrace.server._inbound import RefusedError
+from ragtrace.server._intake import Intake, Rejected
 from ragtrace.server._limits import Limits
-from ragtrace.wire import decode_logs, decode_traces
+from ragtrace.server._success import logs_taken, metrics_taken, traces_taken
 
 __all__ = ["receiver"]
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
-DECODERS: Final = 2
-"""Bodies decoded at once: more would only take turns at the interpreter."""
 _RETRY: Final = frozenset({429, 503})
-_CODES: Final = {429: RESOURCE_EXHAUSTED, 413: RESOURCE_EXHAUSTED, 503: UNAVAILABLE}
+_CODES: Final = {
+    401: UNAUTHENTICATED,
+    413: RESOURCE_EXHAUSTED,
+    429: RESOURCE_EXHAUSTED,
+    503: UNAVAILABLE,
+}
 
-Take = Callable[[bytes, str], Awaitable[None]]
+Take = Callable[[bytes, str], Coroutine[Any, Any, Rejected]]
+Taken = Callable[[Rejected], Message]
 
 
-def receiver(commit: GroupCommit, limits: Limits) -> APIRouter:
-    """Build the three OTLP endpoints over ``commit``."""
+def receiver(intake: Intake) -> APIRouter:
+    """Build the three OTLP endpoints over ``intake``."""
     router = APIRouter()
-    inbound = Inbound(limits)
-    decoding = asyncio.Semaphore(DECODERS)
+    limits = intake.limits
 
-    async def spans(body: bytes, kind: str) -> None:
-        async with decoding:
-            found = await asyncio.to_thread(decode_traces, body, kind)
-        await commit.submit(found)
-
-    async def contents(body: bytes, kind: str) -> None:
-        async with decoding:
-            found, _ = await asyncio.to_thread(decode_logs, body, kind)
-        await commit.submit((), found)
-
-    async def receive(request: Request, take: Take, done: Message) -> Response:
+    async def receive(request: Request, take: Take, taken: Taken) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
+            peer = request.client.host if request.client is not None else None
+            if not intake.may_ingest(request.headers.get("authorization"), peer, request.headers):
+                raise RefusedError(401, "expected a bearer token that may send telemetry")
             if kind not in (PROTOBUF, JSON):
                 raise RefusedError(415, f"content-type: expected {PROTOBUF} or {JSON}")
-            with inbound.holding() as held:
-                await take(await inbound.read(request, held), kind)
+            with intake.inbound.holding() as held:
+                body = await intake.inbound.read(request, held)
+                rejected = await held.until(take(body, kind))
         except RefusedError as refused:
             return _failed(refused.status, str(refused), kind, limits)
         except WireError as error:
@@ -67,26 +63,21 @@ def receiver(commit: GroupCommit, limits: Limits) -> APIRouter:
             return Response(status_code=499)  # nobody reads it
         except StoreError as error:
             return _failed(503, str(error), kind, limits)
-        return _encoded(done, kind, 200)
+        return _encoded(taken(rejected), kind, 200)
 
     @router.post("/v1/traces")
     async def traces(request: Request) -> Response:
-        return await receive(request, spans, ExportTraceServiceResponse())
+        return await receive(request, intake.traces, traces_taken)
 
     @router.post("/v1/logs")
     async def logs(request: Request) -> Response:
-        return await receive(request, contents, ExportLogsServiceResponse())
+        return await receive(request, intake.logs, logs_taken)
 
     @router.post("/v1/metrics")
     async def metrics(request: Request) -> Response:
-        """Accept and ignore: a client with default settings sends metrics, and would complain."""
-        return await receive(request, _ignore, ExportMetricsServiceResponse())
+        return await receive(request, intake.metrics, metrics_taken)
 
     return router
-
-
-async def _ignore(body: bytes, kind: str) -> None:
-    """Take nothing in."""
 
 
 def _failed(status: int, reason: str, kind: str, limits: Limits) -> Response:
@@ -94,6 +85,8 @@ def _failed(status: int, reason: str, kind: str, limits: Limits) -> Response:
     response = _encoded(message, kind, status)
     if status in _RETRY:
         response.headers["retry-after"] = str(limits.retry_after_seconds)
+    if status == 401:
+        response.headers["www-authenticate"] = "Bearer"
     return response
 
 

@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+from fastapi import FastAPI
 
 from ragtrace import config
-from ragtrace.errors import StoreError
+from ragtrace.errors import ConfigError, StoreError
+from ragtrace.policy import read_policy
 from ragtrace.server._app import create_app
-from ragtrace.store import Address, Store, vault_key
+from ragtrace.server._auth import Auth, is_loopback
+from ragtrace.server._grpc import GRPC_PORT, OtlpServer
+from ragtrace.server._tls import Tls
+from ragtrace.server._upkeep import kept
+from ragtrace.store import Address, Retention, Store, vault_key
 
 __all__ = ["NOTE", "PORT", "serve"]
 
@@ -26,6 +32,8 @@ NOTE: Final = "server.json"
 PORT: Final = 4318
 """Where OTLP over HTTP is expected."""
 BACKLOG: Final = 512
+CONNECTIONS: Final = 512
+"""Of HTTP at once; beyond, 503. Each is a file, of which a process has 1024 as a rule."""
 DRAIN_SECONDS: Final = 30
 """How long requests in hand may take when the server is told to stop."""
 
@@ -35,33 +43,59 @@ def serve(
     host: str = "127.0.0.1",
     port: int = PORT,
     *,
-    ready: Callable[[str], None] | None = None,
+    grpc_port: int | None = GRPC_PORT,
+    tls: Tls | None = None,
+    policy: str | Path | None = None,
+    ready: Callable[[str, str | None], None] | None = None,
 ) -> None:
     """Receive and answer until told to stop (SIGINT, SIGTERM), with one worker.
 
-    The vault's key and the readers' token are read from the environment.
+    The vault's key, and who may send and read, are told by the environment.
 
     Args:
         store_url: As for ``Store.open``.
-        host: Where to listen; beyond this machine, readers need ``RAGTRACE_READ_TOKEN``.
+        host: Where to listen; beyond this machine, callers need a token that ``Auth`` knows.
         port: 0 for any that is free.
-        ready: Called with the server's URL once it accepts connections.
+        grpc_port: Where to listen for gRPC, 0 for any that is free, ``None`` for nowhere.
+        tls: Spoken on both; without it, nothing is encrypted.
+        policy: File that labels what applications without ragtrace have retrieved.
+        ready: Called with the server's URL, and that of gRPC, once it accepts connections.
 
     Raises:
         StoreError: The store cannot be opened, or the port is taken.
-        ConfigError: The vault's key is not one.
+        ConfigError: The vault's key is not one, or the access file cannot be used, or anybody
+            who reaches ``host`` could send.
+        PolicyFileError: The policy cannot be used.
     """
     address = Address.parse(store_url)
+    auth = Auth.from_environ(os.environ)
+    rules = config.RETENTION.value(os.environ)
+    retention = Retention.parse(rules) if rules is not None else None
+    labels = read_policy(policy) if policy is not None else None
+    certified = tls is not None and tls.client_ca is not None
     listening = _listen(host, port)
     try:
+        at: tuple[str, int] = listening.getsockname()[:2]
+        if not (certified or auth.senders_known or is_loopback(at[0])):
+            raise ConfigError(
+                f"server: {host} can be reached from elsewhere, and anybody could send: "
+                "expected RAGTRACE_ACCESS to name a file of tokens, or --tls-client-ca"
+            )
         store = Store.open(store_url, vault_key())
         try:
-            app = create_app(store, read_token=config.READ_TOKEN.value(os.environ))
+            app = create_app(store, auth=auth, certified=certified, policy=labels)
             note = address.path / NOTE if address.path is not None else None
-            url = _url(listening)
-            server = _Server(app, lambda: _announce(note, url, address.database, ready))
+            scheme = "https" if tls is not None else "http"
+            url = _url(scheme, *at)
+
+            def started(grpc_at: int | None) -> None:
+                _announce(note, url, address.database)
+                if ready is not None:
+                    ready(url, _url(scheme, at[0], grpc_at) if grpc_at is not None else None)
+
+            server = _Server(app, tls, _grpc(app, at[0], grpc_port, tls), started)
             try:
-                with _interruptible(), suppress(KeyboardInterrupt):
+                with kept(store, retention), _interruptible(), suppress(KeyboardInterrupt):
                     server.run(sockets=[listening])
             finally:
                 if note is not None:
@@ -72,27 +106,62 @@ def serve(
         listening.close()
 
 
-class _Server(uvicorn.Server):
-    """One worker, which says when it is ready."""
+def _grpc(
+    app: FastAPI, host: str, port: int | None, tls: Tls | None
+) -> Callable[[], OtlpServer] | None:
+    if port is None:
+        return None
+    credentials = tls.credentials() if tls is not None else None
+    return lambda: OtlpServer(app.state.intake, host, port, credentials)
 
-    def __init__(self, app: object, started: Callable[[], None]) -> None:
+
+class _Server(uvicorn.Server):
+    """One worker for HTTP and gRPC, which says when it is ready.
+
+    Args:
+        grpc: Makes the server of gRPC, which needs a running event loop; ``None`` for none.
+        started: Called with the port of gRPC.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        tls: Tls | None,
+        grpc: Callable[[], OtlpServer] | None,
+        started: Callable[[int | None], None],
+    ) -> None:
         super().__init__(
             uvicorn.Config(
-                app,  # type: ignore[arg-type]  # any ASGI application
+                app,
+                ssl_context_factory=(lambda *_: tls.context()) if tls is not None else None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # who is a loopback peer is not for a header to say
+                limit_concurrency=CONNECTIONS,
                 timeout_graceful_shutdown=DRAIN_SECONDS,
             )
         )
+        self._grpc = grpc
+        self._calls: OtlpServer | None = None
         self._announce = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections, then say so."""
+        if self._grpc is not None:  # first: if its port is taken, nothing has begun
+            self._calls = self._grpc()
         await super().startup(sockets)
-        if self.started:
-            self._announce()
+        if not self.started:
+            return
+        if self._calls is not None:
+            await self._calls.start()
+        self._announce(self._calls.port if self._calls is not None else None)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let calls and requests in hand end; the store is let go of after both."""
+        if self._calls is not None:
+            await self._calls.stop()
+        await super().shutdown(sockets)
 
 
 @contextmanager
@@ -116,19 +185,14 @@ def _listen(host: str, port: int) -> socket.socket:
         raise StoreError(f"server: {host}:{port}: {error.strerror}") from None
 
 
-def _url(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
+def _url(scheme: str, host: str, port: int) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _announce(
-    note: Path | None, url: str, database: str, ready: Callable[[str], None] | None
-) -> None:
+def _announce(note: Path | None, url: str, database: str) -> None:
     if note is not None:
         note.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(note, flags, 0o600), "w") as file:
             json.dump({"url": url, "pid": os.getpid(), "database": database}, file)
-    if ready is not None:
-        ready(url)

@@ -1,27 +1,74 @@
 """Traces, flows and contents in the engine: schema, migrations, every line of SQL."""
 
+from ragtrace.store._access import NOBODY, OWNER, ROLES, Access, Role
 from ragtrace.store._engine import Address
+from ragtrace.store._foreign import (
+    adopted_traces,
+    filed,
+    forget_raw,
+    own_steps,
+    raw_traces,
+    withdraw,
+    withdraw_texts,
+)
+from ragtrace.store._pages import Place
+from ragtrace.store._questions import REACH_LIMIT, TraceNotFoundError
 from ragtrace.store._reader import ContentLike, FlowFilter, Reader, SpanLike
-from ragtrace.store._rows import FlowEdge, FlowRow, Matched, ReachRow, SpanRow, Stats, Trace
-from ragtrace.store._store import REACH_LIMIT, Store, TraceNotFoundError
+from ragtrace.store._retention import Retention
+from ragtrace.store._rows import (
+    DecisionRow,
+    FlowEdge,
+    FlowRow,
+    HourRow,
+    Matched,
+    ReachRow,
+    SaidRow,
+    SpanRow,
+    Stats,
+    Trace,
+    TraceRow,
+)
+from ragtrace.store._sayings import QuestionError
+from ragtrace.store._seen import Seen
+from ragtrace.store._store import Store
 from ragtrace.store._vault import Vault, vault_key
 
 __all__ = [
+    "NOBODY",
+    "OWNER",
     "REACH_LIMIT",
+    "ROLES",
+    "Access",
     "Address",
     "ContentLike",
+    "DecisionRow",
     "FlowEdge",
     "FlowFilter",
     "FlowRow",
+    "HourRow",
     "Matched",
+    "Place",
+    "QuestionError",
     "ReachRow",
     "Reader",
+    "Retention",
+    "Role",
+    "SaidRow",
+    "Seen",
     "SpanLike",
     "SpanRow",
     "Stats",
     "Store",
     "Trace",
     "TraceNotFoundError",
+    "TraceRow",
     "Vault",
+    "adopted_traces",
+    "filed",
+    "forget_raw",
+    "own_steps",
+    "raw_traces",
     "vault_key",
+    "withdraw",
+    "withdraw_texts",
 ]

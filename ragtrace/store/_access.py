@@ -34,6 +34,11 @@ class Access:
     levels: frozenset[str] | None = frozenset()
     tenants: frozenset[str] | None = frozenset()
 
+    @property
+    def reads(self) -> bool:
+        """Whether it may ask at all; a key that only sends telemetry may not."""
+        return not self.roles.isdisjoint({"read", "admin"})
+
 
 NOBODY: Final = Access("nobody")
 """Who showed nothing that is known."""

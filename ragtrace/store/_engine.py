@@ -23,6 +23,8 @@ READERS: Final = 4
 """Questions answered at once; the engine itself uses every core for each."""
 MAX_READ_SECONDS: Final = 60
 """A question that runs longer is stopped, so that it cannot hold up ingest for ever."""
+PER_THREAD: Final = "max_threads_min_free_memory_per_thread"
+"""A setting of the engine; 0 is without limit."""
 LOCK_FILE: Final = "status"
 """The engine's own lock, held for as long as it runs."""
 
@@ -33,12 +35,15 @@ class Address:
 
     Attributes:
         path: Directory of an embedded store; ``None`` for a server.
+        replicated: Whether tables are made replicated, on a server that has a keeper.
+        cluster: On which cluster they are made; empty for the one server.
         options: Arguments of the server's client, the password among them.
     """
 
     database: str
     path: Path | None = None
     replicated: bool = False
+    cluster: str = ""
     options: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -46,7 +51,8 @@ class Address:
         """Read ``chdb:///abs``, ``chdb://relative``, a path, or ``clickhouse://user:pw@host/db``.
 
         ``?database=NAME`` names another database than ``ragtrace``; ``clickhouses`` is TLS;
-        ``?replicated=1`` creates replicated tables on a server that has a keeper.
+        ``?replicated=1`` creates replicated tables on a server that has a keeper, and
+        ``?cluster=NAME`` does so on all servers of a cluster.
 
         Raises:
             StoreError: It is none of these; the message does not repeat a password.
@@ -67,7 +73,8 @@ class Address:
             database = query.get("database") or parts.path.strip("/") or DATABASE
             return cls(
                 _database(database),
-                replicated=query.get("replicated") == "1",
+                replicated=query.get("replicated") == "1" or "cluster" in query,
+                cluster=_database(query["cluster"]) if "cluster" in query else "",
                 options=_server_options(parts, port),
             )
         raise StoreError(f"store: {scheme!r}: expected chdb, clickhouse, clickhouses or a path")
@@ -77,9 +84,16 @@ class Address:
         return str(self.path or f"{self.options['host']}/{self.database}")
 
 
+def _limits(address: Address) -> dict[str, Any]:
+    """What a reading client is held to, for ever."""
+    limits = {"max_execution_time": MAX_READ_SECONDS, "readonly": 1}
+    # The embedded engine gives a question one core for each GB that is free, of the 2 it may take.
+    return limits if address.path is None else {PER_THREAD: 0, **limits}
+
+
 def _database(name: str) -> str:
     if not IDENTIFIER.fullmatch(name):
-        raise StoreError("store: database: expected a letter, then letters, digits or _")
+        raise StoreError("store: database or cluster: expected a letter, then letters, digits or _")
     return name
 
 
@@ -115,7 +129,8 @@ class Engine:
             first = self._client(None, {})
             try:
                 # The engine's own default database refuses some features.
-                first.command(f"CREATE DATABASE IF NOT EXISTS {address.database}")
+                everywhere = f" ON CLUSTER {address.cluster}" if address.cluster else ""
+                first.command(f"CREATE DATABASE IF NOT EXISTS {address.database}{everywhere}")
                 self._writer = self._client(address.database, {})
             finally:
                 first.close()
@@ -133,11 +148,20 @@ class Engine:
         try:
             with explained(what):
                 if client is None:
-                    limits = {"max_execution_time": MAX_READ_SECONDS, "readonly": 1}
-                    client = self._client(self.address.database, limits)
+                    client = self._client(self.address.database, _limits(self.address))
                 yield client
         finally:
             self._idle.put(client)
+
+    @contextmanager
+    def aside(self, what: str) -> Iterator[Any]:
+        """A client for one long piece of work, beside which writes go on."""
+        with explained(what):
+            client = self._client(self.address.database, {})
+            try:
+                yield client
+            finally:
+                client.close()
 
     def close(self) -> None:
         """Close every client; the last one of an embedded store stops its engine."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ragtrace.store._reader import ContentLike, SpanLike
 from ragtrace.store._vault import Vault
 
-__all__ = ["content_insert", "span_insert"]
+__all__ = ["SPAN_COLUMNS", "content_insert", "span_insert"]
 
 _MAP: Final = "Map(LowCardinality(String), String)"
 _SPAN_TYPES: Final = {
@@ -26,6 +26,16 @@ _SPAN_TYPES: Final = {
     "StatusCode": "LowCardinality(String)",
     "StatusMessage": "String",
 }
+SPAN_COLUMNS: Final = tuple(_SPAN_TYPES)
+"""What a table of spans must have."""
+_SPAN_SETTINGS: Final = {
+    "optimize_on_insert": 0,
+    "materialize_skip_indexes_on_insert": 0,
+    "parallel_view_processing": 1,
+}
+"""A repeated row is found by every question and by each merge, and need not be found here; a merge
+makes the indexes, for parts of few rows are read as fast without; flows and decisions are made at
+the same time."""
 _CONTENT_TYPES: Final = {
     "Digest": "String",
     "Kind": "LowCardinality(String)",
@@ -33,12 +43,13 @@ _CONTENT_TYPES: Final = {
     "Length": "UInt32",
     "Text": "String",
     "Kept": "UInt8",
+    "Words": "String",
 }
 
 
 def span_insert(spans: Sequence[SpanLike]) -> dict[str, Any]:
     """Arguments of the client's ``insert`` for spans."""
-    return _insert("otel_traces", _SPAN_TYPES, [
+    return {"settings": _SPAN_SETTINGS} | _insert("otel_traces", _SPAN_TYPES, [
         [span.start_ns for span in spans],
         [span.trace_id for span in spans],
         [span.span_id for span in spans],
@@ -64,6 +75,7 @@ def content_insert(contents: Sequence[ContentLike], vault: Vault | None) -> dict
         [len(content.text) for content in contents],
         [vault.seal(content) if vault is not None else b"" for content in contents],
         [int(vault is not None)] * len(contents),
+        [vault.words.line(c.kind, c.text) if vault is not None else "" for c in contents],
     ])  # fmt: skip
 
 

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ragtrace.store._rows import FlowEdge, FlowRow, ReachRow, Stats, Trace
+from ragtrace.store._rows import (
+    DecisionRow,
+    FlowEdge,
+    FlowRow,
+    HourRow,
+    ReachRow,
+    SaidRow,
+    Stats,
+    Trace,
+    TraceRow,
+)
+
+if TYPE_CHECKING:
+    from ragtrace.store._pages import Place
 
 __all__ = ["ContentLike", "FlowFilter", "Reader", "SpanLike"]
 
@@ -30,6 +43,9 @@ class FlowFilter:
     service: str | None = None
     stage: str | None = None
     session: str | None = None
+    user: str | None = None
+    rule: str | None = None
+    tenant: str | None = None
 
     def as_params(self) -> dict[str, str | int]:
         """Give the fields that are set."""
@@ -87,16 +103,36 @@ class ContentLike(Protocol):
 class Reader(Protocol):
     """What can be asked; the store answers, and so does a client of a running server."""
 
-    def flows(self, where: FlowFilter = ..., limit: int = ...) -> list[FlowRow]:
-        """The newest flows, newest first."""
+    def flows(
+        self, where: FlowFilter = ..., limit: int = ..., *, after: Place | None = ...
+    ) -> list[FlowRow]:
+        """The newest flows, newest first, behind a row that was given before."""
+
+    def decisions(
+        self, where: FlowFilter = ..., limit: int = ..., *, after: Place | None = ...
+    ) -> list[DecisionRow]:
+        """The newest decisions, one a step, newest first."""
+
+    def traces(
+        self, where: FlowFilter = ..., limit: int = ..., *, after: Place | None = ...
+    ) -> list[TraceRow]:
+        """The newest traces, newest first."""
 
     def edges(self, where: FlowFilter = ...) -> list[FlowEdge]:
         """The flow map: source, level, audience, stage and action, with counts."""
 
+    def hours(self, where: FlowFilter = ...) -> list[HourRow]:
+        """How many flows of each level there were in each hour, the earliest first."""
+
+    def said(self, what: str, limit: int = ..., *, where: FlowFilter = ...) -> list[SaidRow]:
+        """The newest model calls with these words in a text, newest first."""
+
     def trace(self, trace_id: str) -> Trace:
         """One trace, by its id or a prefix that only it has."""
 
-    def reach(self, what: str, limit: int = ...) -> list[ReachRow]:
+    def reach(
+        self, what: str, limit: int = ..., *, where: FlowFilter = ..., after: Place | None = ...
+    ) -> list[ReachRow]:
         """Every flow of a document, chunk, digest, URI or source, oldest first."""
 
     def texts(self, digests: Iterable[str]) -> dict[str, str]:

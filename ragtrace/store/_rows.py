@@ -6,7 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
-__all__ = ["FlowEdge", "FlowRow", "Matched", "ReachRow", "Row", "SpanRow", "Stats", "Trace"]
+__all__ = [
+    "DecisionRow",
+    "FlowEdge",
+    "FlowRow",
+    "HourRow",
+    "Matched",
+    "ReachRow",
+    "Row",
+    "SaidRow",
+    "SpanRow",
+    "Stats",
+    "Trace",
+    "TraceRow",
+]
 
 Matched = Literal["document", "chunk", "digest", "uri", "source"]
 """What a string given to ``reach`` was found to be."""
@@ -117,6 +130,77 @@ class FlowEdge(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionRow(Row):
+    """The strictest decision about one step: a retrieval or a model call.
+
+    Attributes:
+        time_ns: Start of its span, nanoseconds since the epoch.
+        mode: ``shadow`` where ``action`` was only recorded.
+        policy: Digest of the policy that judged.
+        flows: How many chunks it was about.
+    """
+
+    time_ns: int
+    span_id: str
+    trace_id: str
+    request_id: str
+    stage: str
+    service: str
+    audience: str
+    clearance: str
+    tenant: str
+    session: str
+    user: str
+    action: str
+    rule: str
+    reason: str
+    mode: str
+    policy: str
+    prompt_digest: str
+    prompt_level: str
+    completion_digest: str
+    flows: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow(Row):
+    """One trace in a list of traces.
+
+    Attributes:
+        start_ns: Of its first span in the period that was asked for.
+        end_ns: When the last of them ended.
+        service: Of the first span.
+        action: The strictest that was decided and not only recorded; empty where nobody decided.
+        audiences: Names of the audiences, in order.
+        levels: Of its flows, in order of their names.
+        flows: How many.
+    """
+
+    trace_id: str
+    start_ns: int
+    end_ns: int
+    service: str
+    spans: int
+    action: str
+    audiences: tuple[str, ...]
+    levels: tuple[str, ...]
+    flows: int
+
+
+@dataclass(frozen=True, slots=True)
+class HourRow(Row):
+    """How many flows of one level there were in one hour.
+
+    Attributes:
+        hour_ns: Where the hour begins, nanoseconds since the epoch, UTC.
+    """
+
+    hour_ns: int
+    level: str
+    flows: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReachRow(Row):
     """One flow of what was asked for, and what the question's word was found to be."""
 
@@ -131,6 +215,31 @@ class ReachRow(Row):
     def from_json(cls, tree: Mapping[str, Any]) -> ReachRow:
         """Read what ``as_json`` gave."""
         return cls(matched=tree["matched"], flow=FlowRow.from_json(tree))
+
+
+@dataclass(frozen=True, slots=True)
+class SaidRow(Row):
+    """One model call in whose prompt or completion the words asked for were found.
+
+    Attributes:
+        time_ns: Start of its span, nanoseconds since the epoch.
+        kind: Where: in a passage (``chunk``), in the rest of the ``prompt``, in the
+            ``completion``.
+        digest: Of that text.
+        excerpt: What stands around the first of the words there.
+    """
+
+    time_ns: int
+    trace_id: str
+    span_id: str
+    request_id: str
+    service: str
+    audience: str
+    session: str
+    user: str
+    kind: str
+    digest: str
+    excerpt: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,48 +2,72 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, Final, Self
+from pathlib import Path
+from typing import Final, Self
 
-from ragtrace.errors import StoreError
-from ragtrace.store import _queries as sql
+from ragtrace.store._access import Access
+from ragtrace.store._attach import Told, attach, refuse_unattached, repair
+from ragtrace.store._backup import back_up, restore
 from ragtrace.store._engine import Address, Engine
 from ragtrace.store._inserts import content_insert, span_insert
-from ragtrace.store._reader import ContentLike, FlowFilter, SpanLike
-from ragtrace.store._rows import FlowEdge, FlowRow, ReachRow, SpanRow, Stats, Trace
-from ragtrace.store._schema import migrate
+from ragtrace.store._questions import Questions
+from ragtrace.store._reader import ContentLike, SpanLike
+from ragtrace.store._retention import Retention, retain
+from ragtrace.store._schema import migrate, tokens, version
+from ragtrace.store._seen import Seen
 from ragtrace.store._vault import Vault
 
-__all__ = ["REACH_LIMIT", "Store", "TraceNotFoundError"]
+__all__ = ["Store"]
 
-REACH_LIMIT: Final = 100_000
-"""Rows of one answer; a document that reached more is asked for by period or by edges."""
-PREFIX_DIGITS: Final = 4
-"""Shortest prefix of a trace id: fewer digits would hardly ever name one trace."""
-MONTHS_PER_INSERT: Final = 50
-"""The engine refuses an insert that touches more than 100 partitions; a partition is a month."""
-MONTH_NS: Final = 31 * 86_400 * 10**9
-
-_TRACE_ID: Final = re.compile(r"[0-9a-f]{1,32}")
-_ALL: Final = FlowFilter()
+DAYS_PER_INSERT: Final = 50
+"""The engine refuses an insert that touches more than 100 partitions; the shortest is a day."""
+DAY_NS: Final = 86_400 * 10**9
 
 
-class TraceNotFoundError(StoreError):
-    """No trace, or more than one, has this id or prefix."""
-
-
-class Store:
+class Store(Questions):
     """Spans, flows and contents in one database; safe to use from several threads.
 
     A write is on disk when it returns. A write that is repeated changes no answer.
     """
 
-    def __init__(self, engine: Engine, vault: Vault | None, version: int) -> None:
-        self._engine = engine
-        self._vault = vault
-        self._version = version
+    @classmethod
+    def migrate(cls, url: str) -> tuple[int, int]:
+        """Bring the schema of the store at ``url`` up to date; give its version before and after.
+
+        Raises:
+            StoreError: As ``open``.
+        """
+        address = Address.parse(url)
+        engine = Engine(address)
+        try:
+            with engine.writing("store: schema") as client:
+                return version(client), migrate(client, fit=_fit(address))
+        finally:
+            engine.close()
+
+    @classmethod
+    def attach(cls, url: str, told: Told) -> int:
+        """Add what is ours to a database that a Collector fills, and derive flows of what is there.
+
+        Args:
+            url: As for ``open``.
+            told: Told how many days of spans are done, and of how many.
+
+        Returns:
+            How many days of spans there were.
+
+        Raises:
+            StoreError: It has no table of spans, or one of another shape; nothing was changed.
+        """
+        address = Address.parse(url)
+        engine = Engine(address)
+        try:
+            with engine.writing("attach") as client:
+                return attach(client, _fit(address), told)
+        finally:
+            engine.close()
 
     @classmethod
     def open(cls, url: str, vault_key: bytes | None = None) -> Store:
@@ -64,24 +88,52 @@ class Store:
         engine = Engine(address)
         try:
             with engine.writing("store: schema") as client:
-                version = migrate(client, replicated=address.replicated)
-                if client.query(sql.ORPHANS).result_rows[0][0]:
-                    client.command(sql.REPAIR)
-            store = cls(engine, vault, version)
+                refuse_unattached(client)
+                schema = migrate(client, fit=_fit(address))
+                repair(client)
+            store = cls(engine, vault, schema)
             store._check_key()
         except BaseException:
             engine.close()
             raise
         return store
 
+    def seen_by(self, access: Access) -> Seen:
+        """Give the store as ``access`` sees it: the questions, without having to say who asks."""
+        return Seen(self, access)
+
     @property
     def keeps_text(self) -> bool:
         """Whether texts are kept, sealed; without a key only their digests are."""
         return self._vault is not None
 
-    def close(self) -> None:
-        """Let go of the engine."""
-        self._engine.close()
+    def retain(self, retention: Retention) -> None:
+        """Keep to ``retention`` from now on, and remove the texts whose time is over.
+
+        Raises:
+            StoreError: The engine refused; doing it again is safe.
+        """
+        with self._engine.writing("store: retention") as client:
+            retain(client, retention)
+
+    def back_up(self, destination: Path) -> int:
+        """Copy everything to a new directory or ``.zip``, and give its size in bytes.
+
+        Raises:
+            StoreError: It is there already, or cannot be written.
+        """
+        with self._engine.aside(f"backup {destination}") as client:
+            return back_up(client, self._engine.address.database, str(destination))
+
+    def restore(self, source: Path) -> int:
+        """Fill this empty store from a backup, and give its schema's version.
+
+        Raises:
+            StoreError: This store is not empty, or the backup cannot be used; nothing is changed.
+        """
+        address = self._engine.address
+        with self._engine.writing(f"restore {source}") as client:
+            return restore(client, address.database, str(source), _fit(address))
 
     def __enter__(self) -> Self:
         """Use it for a while."""
@@ -98,121 +150,23 @@ class Store:
             StoreError: Some of it may not be stored; writing all of it again is safe.
         """
         with self._engine.writing("store: write") as client:
-            for batch in _by_months(spans):
+            for batch in _by_days(spans):
                 client.insert(**span_insert(batch))
             if contents:
                 client.insert(**content_insert(contents, self._vault))
 
-    def flows(self, where: FlowFilter = _ALL, limit: int = 1000) -> list[FlowRow]:
-        """Give the newest flows that pass ``where``, newest first, at most ``limit``."""
-        query = sql.FLOWS.replace("{where}", sql.where_clause(where))
-        return _flows(self._rows("flows", query, where.as_params() | {"limit": limit}))
 
-    def edges(self, where: FlowFilter = _ALL) -> list[FlowEdge]:
-        """Give the flow map: source, level, audience, stage, action and mode, with counts."""
-        query = sql.EDGES.replace("{where}", sql.where_clause(where))
-        return [FlowEdge(*row) for row in self._rows("edges", query, where.as_params())]
-
-    def trace(self, trace_id: str) -> Trace:
-        """Give one trace, by its id or by a prefix of at least 4 digits that only it has.
-
-        Raises:
-            TraceNotFoundError: No trace, or more than one, begins so.
-        """
-        whole = self._whole_id(trace_id.strip().lower())
-        rows = self._rows("trace", sql.TRACE_SPANS, {"trace_id": whole})
-        if not rows:
-            raise TraceNotFoundError(f"no trace has the id {whole}")
-        spans = tuple(SpanRow(*row) for row in rows)
-        period = {"first": spans[0].start_ns, "last": spans[-1].start_ns}
-        flows = self._rows("trace", sql.TRACE_FLOWS, {"trace_id": whole, **period})
-        return Trace(whole, spans, tuple(_flows(flows)))
-
-    def reach(self, what: str, limit: int = REACH_LIMIT) -> list[ReachRow]:
-        """Give every retrieval that returned ``what`` and every prompt it was found in.
-
-        Args:
-            what: A document id, chunk id, digest, URI or source; each row says which it was.
-            limit: At most this many rows, the oldest first.
-        """
-        parameters: dict[str, Any] = {"what": what}
-        (hits,) = self._rows("reach", sql.MATCHES, parameters)
-        found = [kind for kind, hit in zip(sql.KINDS, hits, strict=True) if hit]
-        if not found or not what:
-            return []
-        matched, where = sql.matching(found)
-        query = sql.REACH.replace("{matched}", matched).replace("{where}", where)
-        rows = self._rows("reach", query, parameters | {"limit": limit})
-        flows = _flows(row[1:] for row in rows)
-        return [ReachRow(row[0], flow) for row, flow in zip(rows, flows, strict=True)]
-
-    def texts(self, digests: Iterable[str]) -> dict[str, str]:
-        """Give the texts that are kept among ``digests``.
-
-        Raises:
-            StoreError: They are sealed and this store was opened without the key, or with
-                another one.
-        """
-        parameters = {"digests": sorted(set(digests))}
-        rows = self._rows("texts", sql.TEXTS, parameters, column_formats={"Text": "bytes"})
-        return {row[0]: self._unseal(row) for row in rows}
-
-    def stats(self) -> Stats:
-        """Count what is stored; a pass over everything, so not for every request."""
-        (row,) = self._rows("stats", sql.STATS, {})
-        return Stats(*(*row, self.broken_parts(), self._version))
-
-    def broken_parts(self) -> int:
-        """Count the parts that the engine set aside as damaged, which it does silently."""
-        return int(self._rows("health", sql.BROKEN_PARTS, {})[0][0])
-
-    def _whole_id(self, prefix: str) -> str:
-        if not _TRACE_ID.fullmatch(prefix) or len(prefix) < PREFIX_DIGITS:
-            raise TraceNotFoundError(f"trace id: expected {PREFIX_DIGITS} to 32 hexadecimal digits")
-        if len(prefix) == 32:
-            return prefix
-        found = self._rows("trace", sql.TRACE_IDS, {"prefix": prefix})
-        if len(found) != 1:
-            number = "more than one trace begins" if found else "no trace begins"
-            raise TraceNotFoundError(f"{number} with {prefix}")
-        return str(found[0][0])
-
-    def _rows(
-        self, what: str, query: str, parameters: Mapping[str, Any], **options: Any
-    ) -> list[tuple[Any, ...]]:
-        with self._engine.reading(f"store: {what}") as client:
-            rows: list[tuple[Any, ...]] = list(
-                client.query(query, parameters=dict(parameters), **options).result_rows
-            )
-        return rows
-
-    def _check_key(self) -> None:
-        if self._vault is not None:
-            for row in self._rows("vault", sql.SEALED_SAMPLE, {}, column_formats={"Text": "bytes"}):
-                self._unseal(row)
-
-    def _unseal(self, row: tuple[Any, ...]) -> str:
-        digest, kind, level, sealed = row
-        if self._vault is None:
-            raise StoreError("store: the texts are sealed, and it was opened without the key")
-        return self._vault.open(sealed, digest=digest, kind=kind, level=level)
+def _fit(address: Address) -> Callable[[str], str]:
+    return tokens(replicated=address.replicated, cluster=address.cluster)
 
 
-def _flows(rows: Iterable[Sequence[Any]]) -> list[FlowRow]:
-    return [FlowRow(*map(_frozen, row)) for row in rows]
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _by_months(spans: Sequence[SpanLike]) -> Iterator[list[SpanLike]]:
-    months = sorted({span.start_ns // MONTH_NS for span in spans})
-    groups = {month: place // MONTHS_PER_INSERT for place, month in enumerate(months)}
-    if len(months) <= MONTHS_PER_INSERT:
+def _by_days(spans: Sequence[SpanLike]) -> Iterator[Sequence[SpanLike]]:
+    days = sorted({span.start_ns // DAY_NS for span in spans})
+    if len(days) <= DAYS_PER_INSERT:
         if spans:
-            yield list(spans)
+            yield spans
         return
+    groups = {day: place // DAYS_PER_INSERT for place, day in enumerate(days)}
     ordered = sorted(spans, key=lambda span: span.start_ns)
-    for _, batch in groupby(ordered, key=lambda span: groups[span.start_ns // MONTH_NS]):
+    for _, batch in groupby(ordered, key=lambda span: groups[span.start_ns // DAY_NS]):
         yield list(batch)

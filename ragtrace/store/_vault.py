@@ -13,11 +13,14 @@ from typing import Final
 from ragtrace import config
 from ragtrace.errors import ConfigError, MissingDependencyError, StoreError
 from ragtrace.store._reader import ContentLike
+from ragtrace.store._words import WordIndex
 
 __all__ = ["Vault", "vault_key"]
 
 KEY_BYTES: Final = 32
 """AES-256."""
+READABLE_BY_OTHERS: Final = 0o077
+"""Modes of a file that anybody but its owner can use."""
 NONCE_BYTES: Final = 12
 """What GCM is specified for; drawn at random, safe for some 4 billion texts a key."""
 FORMAT: Final = b"\x01"
@@ -28,7 +31,8 @@ def vault_key(environ: Mapping[str, str] | None = None) -> bytes | None:
     """Read the vault's key from ``RAGTRACE_VAULT_KEY`` or the file beside it, if either is set.
 
     Raises:
-        ConfigError: The file cannot be read, or what is there is not base64 of 32 bytes.
+        ConfigError: The file cannot be read, or others than its owner can read it, or what
+            is there is not base64 of 32 bytes.
     """
     env = os.environ if environ is None else environ
     text, where = config.VAULT_KEY.value(env), config.VAULT_KEY.variable
@@ -36,6 +40,8 @@ def vault_key(environ: Mapping[str, str] | None = None) -> bytes | None:
     if text is None and file is not None:
         where = config.VAULT_KEY_FILE.variable
         try:
+            if Path(file).stat().st_mode & READABLE_BY_OTHERS:
+                raise ConfigError(f"{where}: others can read the file: expected chmod 600")
             text = Path(file).read_text("ascii").strip()
         except (OSError, ValueError) as error:
             raise ConfigError(f"{where}: cannot be read: {type(error).__name__}") from None
@@ -73,6 +79,8 @@ class Vault:
         self._cipher = AESGCM(key)
         self._forged = InvalidTag
         self._zstd = zstandard
+        self.words: Final = WordIndex(key)
+        """Finds sealed texts by their words."""
 
     def seal(self, record: ContentLike) -> bytes:
         """Seal the text of ``record``; it opens only under the same digest, kind and level."""

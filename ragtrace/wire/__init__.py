@@ -1,6 +1,7 @@
 """Records to OpenTelemetry and back: names, encoder and decoder, in one room so they agree."""
 
 from ragtrace.wire import _names as names
+from ragtrace.wire._content import content_attributes
 from ragtrace.wire._encoder import (
     AttributeValue,
     encode_account,
@@ -10,17 +11,37 @@ from ragtrace.wire._encoder import (
     encode_lineage,
     encode_request,
 )
-from ragtrace.wire._openinference import openinference
+from ragtrace.wire._langfuse_export import (
+    is_langfuse,
+    is_langfuse_trace,
+    langfuse_span,
+    langfuse_spans,
+)
+from ragtrace.wire._observed import Observed, Tracer
+from ragtrace.wire._observing import observed
+from ragtrace.wire._openinference import Texts, openinference
 from ragtrace.wire._otlp import decode_logs, decode_traces
+from ragtrace.wire._phoenix_export import is_phoenix, phoenix_span
+from ragtrace.wire._requests import logs_request, traces_requests
 from ragtrace.wire._rope import Piece, Rope, unweave, weave
-from ragtrace.wire._spans import ContentRecord, SpanRecord
+from ragtrace.wire._spans import ContentRecord, SpanEvent, SpanRecord
+from ragtrace.wire._turn import Turn, turn
+from ragtrace.wire._undecided import Undecided, decode_chunks, encode_undecided
 
 __all__ = [
     "AttributeValue",
     "ContentRecord",
+    "Observed",
     "Piece",
     "Rope",
+    "SpanEvent",
     "SpanRecord",
+    "Texts",
+    "Tracer",
+    "Turn",
+    "Undecided",
+    "content_attributes",
+    "decode_chunks",
     "decode_logs",
     "decode_traces",
     "encode_account",
@@ -29,8 +50,19 @@ __all__ = [
     "encode_flows",
     "encode_lineage",
     "encode_request",
+    "encode_undecided",
+    "is_langfuse",
+    "is_langfuse_trace",
+    "is_phoenix",
+    "langfuse_span",
+    "langfuse_spans",
+    "logs_request",
     "names",
+    "observed",
     "openinference",
+    "phoenix_span",
+    "traces_requests",
+    "turn",
     "unweave",
     "weave",
 ]

@@ -1,23 +1,27 @@
-"""A request body into its protobuf message, from either of OTLP/HTTP's two encodings."""
+"""A request body in protobuf, from either of OTLP/HTTP's two encodings."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
-from typing import Final, TypeVar
+from typing import Final
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, EncodeError, Message
 
 from ragtrace.errors import WireError
 
-__all__ = ["JSON", "PROTOBUF", "media_type", "parse"]
+__all__ = ["JSON", "PROTOBUF", "as_protobuf", "media_type"]
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 ID_FIELDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
 """Fields that are hex in OTLP's JSON, where protobuf's own JSON has base64."""
+MAX_JSON_BYTES: Final = 16 * 1024 * 1024
+"""Parsed, three bytes of JSON may take sixty of memory; a large export is sent as protobuf."""
+MAX_JSON_NODES: Final = 1_000_000
+"""One in sixteen bytes; empty ones would keep the interpreter busy for half a minute."""
 MAX_JSON_DEPTH: Final = 100
 """What protobuf allows its own encoding."""
 
@@ -34,34 +38,34 @@ _WRONG_JSON: Final = (
 )
 """What json, the UTF-8 codec and protobuf's reader raise on a value of the wrong kind."""
 
-M = TypeVar("M", bound=Message)
-
 
 def media_type(content_type: str) -> str:
     """Give the media type alone, lower case, without its parameters."""
     return content_type.partition(";")[0].strip().lower()
 
 
-def parse(body: bytes, content_type: str, message: M) -> M:
-    """Fill ``message`` from ``body``; fields newer than this program are ignored.
+def as_protobuf(body: bytes, content_type: str, message: Message) -> bytes:
+    """Give ``body`` in protobuf's own encoding; what was JSON goes by way of ``message``.
+
+    Fields newer than this program are ignored.
 
     Raises:
-        WireError: The body is not such a message in that encoding.
+        WireError: It is neither, or its JSON is not such a message. Protobuf is not looked at.
     """
     kind = media_type(content_type)
     if kind == PROTOBUF:
-        try:
-            message.ParseFromString(body)
-        except DecodeError:
-            raise WireError(f"body: expected a protobuf {message.DESCRIPTOR.name}") from None
-        return message
+        return body
     if kind == JSON:
         return _parse_json(body, message)
     raise WireError(f"content type {kind[:80]!r}: expected {PROTOBUF} or {JSON}")
 
 
-def _parse_json(body: bytes, message: M) -> M:
+def _parse_json(body: bytes, message: Message) -> bytes:
     what = f"body: expected a JSON {message.DESCRIPTOR.name}"
+    if len(body) > MAX_JSON_BYTES:
+        raise WireError(f"{what} of at most {MAX_JSON_BYTES} bytes")
+    if body.count(b"{") + body.count(b"[") > MAX_JSON_NODES:
+        raise WireError(f"{what} of at most {MAX_JSON_NODES} objects and lists")
     try:
         tree = json.loads(body.decode("utf-8"), parse_constant=_refuse)
         if not isinstance(tree, dict):
@@ -70,10 +74,10 @@ def _parse_json(body: bytes, message: M) -> M:
         json_format.ParseDict(
             tree, message, ignore_unknown_fields=True, max_recursion_depth=MAX_JSON_DEPTH
         )
-        message.SerializeToString()  # JSON can escape half a character; this refuses it
+        # JSON can escape half a character; this refuses it.
+        return bytes(message.SerializeToString())
     except _WRONG_JSON as error:
         raise WireError(f"{what}: {type(error).__name__}") from None
-    return message
 
 
 def _refuse(constant: str) -> None:

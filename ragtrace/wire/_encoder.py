@@ -14,12 +14,15 @@ from ragtrace.wire import _names as names
 
 __all__ = [
     "AttributeValue",
+    "as_json",
     "encode_account",
     "encode_decision",
     "encode_documents",
     "encode_flows",
+    "encode_label",
     "encode_lineage",
     "encode_request",
+    "found",
 ]
 
 PARTS: Final = 56
@@ -73,7 +76,7 @@ def encode_account(account: Account) -> dict[str, AttributeValue]:
     """Where the characters of a prompt came from."""
     return {
         names.PROMPT_ACCOUNTED: account.accounted,
-        names.PROMPT_ACCOUNT: _json(asdict(account)),
+        names.PROMPT_ACCOUNT: as_json(asdict(account)),
     }
 
 
@@ -81,13 +84,13 @@ def encode_lineage(level: str, origins: Sequence[Origin]) -> dict[str, Attribute
     """What a completion inherits, and from which documents."""
     return {
         names.COMPLETION_LEVEL: level,
-        names.COMPLETION_ORIGINS: _json([_origin(origin) for origin in origins]),
+        names.COMPLETION_ORIGINS: as_json([_origin(origin) for origin in origins]),
     }
 
 
 def encode_documents(chunks: Sequence[Chunk]) -> str:
     """The documents of a retrieval as the GenAI conventions have them: id and score."""
-    return _json([{"id": chunk.id, "score": _score(chunk.score)} for chunk in chunks])
+    return as_json([{"id": chunk.id, "score": _score(chunk.score)} for chunk in chunks])
 
 
 def encode_flows(flows: Sequence[Flow], longest: int | None = None) -> dict[str, AttributeValue]:
@@ -101,7 +104,7 @@ def encode_flows(flows: Sequence[Flow], longest: int | None = None) -> dict[str,
         flows: In order; each carries its place as ``ord``.
         longest: The provider's limit on the length of an attribute value, if it has one.
     """
-    encoded = [_json(_flow(place, flow)) for place, flow in enumerate(flows)]
+    encoded = [as_json(_flow(place, flow)) for place, flow in enumerate(flows)]
     if longest is None or longest < MIN_PART:
         return {names.FLOWS: f"[{','.join(encoded)}]"}
     parts: list[list[str]] = [[]]
@@ -120,6 +123,26 @@ def encode_flows(flows: Sequence[Flow], longest: int | None = None) -> dict[str,
 
 def _flow(place: int, flow: Flow) -> dict[str, Any]:
     chunk, decision = flow.chunk, flow.decision
+    said = found(place, chunk, flow.label, flow.attribution, flow.roles)
+    said |= {
+        "action": str(decision.action),
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "mode": decision.mode,
+    }
+    if decision.shadow is not None:
+        said["shadow"] = {"action": str(decision.shadow.action), "rule": decision.shadow.rule}
+    return said
+
+
+def found(
+    place: int,
+    chunk: Chunk,
+    label: Label,
+    attribution: Attribution | None,
+    roles: Sequence[str],
+) -> dict[str, Any]:
+    """A flow without its decision: what was retrieved or found, and under which label."""
     said: dict[str, Any] = {
         "ord": place,
         "id": chunk.id,
@@ -128,33 +151,29 @@ def _flow(place: int, flow: Flow) -> dict[str, Any]:
         "document": chunk.document.id,
         "digest": chunk.digest,
         "source": chunk.source.id,
-        **_label(flow.label),
+        **encode_label(label),
         "basis": chunk.basis,
-        "action": str(decision.action),
-        "rule": decision.rule,
-        "reason": decision.reason,
-        "mode": decision.mode,
     }
     if chunk.document.uri is not None:
         said["uri"] = chunk.document.uri
     if chunk.ranges:
         said["ranges"] = [
-            {"start": part.start, "end": part.end, **_label(part.label)} for part in chunk.ranges
+            {"start": part.start, "end": part.end, **encode_label(part.label)}
+            for part in chunk.ranges
         ]
-    if decision.shadow is not None:
-        said["shadow"] = {"action": str(decision.shadow.action), "rule": decision.shadow.rule}
     if chunk.origins:
         said["origins"] = [_origin(origin) for origin in chunk.origins]
     if chunk.released:
         said["released"] = chunk.released
-    if flow.roles:
-        said["roles"] = list(flow.roles)
-    if flow.attribution is not None:
-        said.update(_attribution(flow.attribution))
+    if roles:
+        said["roles"] = list(roles)
+    if attribution is not None:
+        said.update(_attribution(attribution))
     return said
 
 
-def _label(label: Label) -> dict[str, Any]:
+def encode_label(label: Label) -> dict[str, Any]:
+    """A label as it stands in ``ragtrace.flows``; what is usual is left out."""
     said: dict[str, Any] = {"level": label.level}
     if label.compartments:
         said["compartments"] = sorted(label.compartments)
@@ -170,7 +189,7 @@ def _origin(origin: Origin) -> dict[str, Any]:
         "document": origin.document,
         "source": origin.source,
         "digest": origin.digest,
-        **_label(origin.label),
+        **encode_label(origin.label),
         "evidence": origin.evidence,
     }
 
@@ -194,5 +213,6 @@ def _attribution(found: Attribution) -> dict[str, Any]:
     return said
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """Write ``value`` as every attribute of ours that is JSON is written."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)

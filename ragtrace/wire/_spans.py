@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-__all__ = ["ContentRecord", "SpanRecord"]
+__all__ = ["ContentRecord", "SpanEvent", "SpanRecord"]
+
+
+class SpanEvent(NamedTuple):
+    """Something that happened within a span; attributes as on the span."""
+
+    name: str
+    time_ns: int
+    attributes: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,8 @@ class SpanRecord:
         status: ``Unset``, ``Ok`` or ``Error``.
         attributes: Values as text: JSON for lists and maps, base64 for bytes.
         resource: Attributes of the resource, in the same form.
+        events: In their order. Some tracers put documents and messages there; they are read
+            when they arrive and not stored.
     """
 
     trace_id: str
@@ -38,6 +49,7 @@ class SpanRecord:
     status_message: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
     resource: dict[str, str] = field(default_factory=dict)
+    events: tuple[SpanEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -13,6 +13,9 @@ from ragtrace.errors import WireError
 
 __all__ = ["MAX_DEPTH", "as_text"]
 
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Made once: ``json.dumps`` makes an encoder for each value."""
+
 MAX_DEPTH: Final = 48
 """Nesting of a value: protobuf itself stops near here, and JSON readers down the line earlier."""
 
@@ -23,15 +26,15 @@ def as_text(value: AnyValue) -> str:
     Raises:
         WireError: It is nested deeper than ``MAX_DEPTH``.
     """
-    kind = value.WhichOneof("value")
-    if kind == "string_value":  # by far the commonest
-        return value.string_value
+    text = value.string_value
+    if text:  # by far the commonest
+        return text
     plain = _plain(value, 0)
     if plain is None:
         return ""
     if isinstance(plain, str):
         return plain
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODE(plain)
 
 
 def _plain(value: AnyValue, depth: int) -> object:

@@ -7,12 +7,13 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -174,33 +175,45 @@ def _failing(work: Callable[[], Any], last: int) -> bool:
     return False
 
 
-@pytest.mark.slow
+def add_rest(path: Path, begun: int, said: Connection) -> None:
+    """In a process of its own: add what is missing of twelve documents, and say when each is."""
+    with CorpusWriter(path, KEY) as writer:
+        for number in range(begun, 12):
+            writer.add([document(f"d{number}", prose(number, 30))])
+            said.send(number)
+
+
 def test_a_writer_killed_at_random_loses_no_commit(tmp_path: Path) -> None:
     """What it said it had added is there, whatever it was doing when it was killed."""
-    code = (
-        "import sys; from tests.corpora import *\n"
-        "with CorpusWriter(sys.argv[1], KEY) as writer:\n"
-        "    for n in range(int(sys.argv[2]), 12):\n"
-        "        writer.add([document(f'd{n}', prose(n, 30))]); print(n, flush=True)\n"
-    )
+    # A process that has imported everything makes all the writers: they start in no time.
+    processes = get_context("forkserver")
+    processes.set_forkserver_preload(["__main__", __name__])
     dice = random.Random(5)
     for attempt in range(12):
         path, begun = tmp_path / str(attempt), 0
         while begun < 12:
-            writer = subprocess.Popen(
-                [sys.executable, "-c", code, str(path), str(begun)],
-                stdout=subprocess.PIPE,
-                text=True,
-                cwd=Path(__file__).parents[2],
-            )
-            assert writer.stdout is not None
-            said = [writer.stdout.readline()]
-            time.sleep(dice.random() / 50)
-            writer.send_signal(signal.SIGKILL)
-            said += writer.stdout.readlines()
-            writer.wait()
-            begun = max([begun, *(int(line) + 1 for line in said if line.strip())])
+            heard, said = processes.Pipe(duplex=False)
+            writer = processes.Process(target=add_rest, args=(path, begun, said))
+            writer.start()
+            said.close()
+            with heard:
+                told = list(_heard(heard, at_most=1))
+                time.sleep(dice.random() / 50)
+                writer.kill()
+                writer.join()
+                told += _heard(heard)
+            assert told, "the writer ended before it was killed"
+            begun = max(told) + 1
             assert {f"d{n}" for n in range(begun)} <= set(seen(path))
+
+
+def _heard(heard: Connection, at_most: int = 12) -> Iterator[int]:
+    """What has come; waits for the first of it, if the other end is open."""
+    for _ in range(at_most):
+        try:
+            yield heard.recv()
+        except EOFError:
+            return
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:

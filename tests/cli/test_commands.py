@@ -79,6 +79,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "app.py").write_text(APP)
     (home / "policy.yaml").write_text(POLICY)
     (home / "key").write_text(base64.b64encode(bytes(range(32))).decode())
+    (home / "key").chmod(0o600)
     for audience in ("customer", "staff"):
         done = ragtrace(
             *("run", "--policy", str(home / "policy.yaml"), "--audience", audience),

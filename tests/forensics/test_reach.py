@@ -10,7 +10,7 @@ import pytest
 
 from ragtrace.forensics import Outcome, outcome, outcomes, reach, trace
 from ragtrace.model import digest
-from ragtrace.store import FlowRow, Store
+from ragtrace.store import OWNER, FlowRow, Store
 from tests.engine import flow, span, store
 
 __all__ = ["store"]  # the fixture
@@ -62,7 +62,7 @@ def test_reach_counts_people_not_rows(store: Store) -> None:
             span(5, kept, ragtrace__stage="retrieval"),
         ]
     )
-    found = reach(store, "doc-0")
+    found = reach(store.seen_by(OWNER), "doc-0")
     assert found.matched == ("document",)
     assert found.complete
     assert found.counts.as_json() == {
@@ -81,8 +81,12 @@ def test_reach_counts_people_not_rows(store: Store) -> None:
 def test_reach_says_when_it_is_not_complete(store: Store) -> None:
     """An answer cut at its limit never looks whole."""
     store.write([span(n, flow()) for n in range(1, 4)])
-    assert [reach(store, "doc-0", limit).complete for limit in (2, 3, 4)] == [False, True, True]
-    assert reach(store, "unheard of").matched == ()
+    assert [reach(store.seen_by(OWNER), "doc-0", limit).complete for limit in (2, 3, 4)] == [
+        False,
+        True,
+        True,
+    ]
+    assert reach(store.seen_by(OWNER), "unheard of").matched == ()
 
 
 def test_a_trace_reads_from_the_top(store: Store) -> None:
@@ -98,7 +102,7 @@ def test_a_trace_reads_from_the_top(store: Store) -> None:
             for number, parent in parents.items()
         ]
     )
-    view = trace(store, "abab")
+    view = trace(store.seen_by(OWNER), "abab")
     order = [(int(step.span.span_id, 16), step.depth) for step in view.steps]
     assert order == [(1, 0), (2, 1), (4, 2), (3, 1), (5, 0), (6, 0), (7, 1)]
     assert all(len(step.flows) == 1 for step in view.steps)

@@ -420,11 +420,14 @@ TREES = st.recursive(
 )
 
 
+PARSED = yaml.safe_load(FULL)
+
+
 @given(st.randoms(use_true_random=False), TREES)
 @settings(max_examples=400, deadline=None)
 def test_a_value_of_another_kind_is_read_or_refused(dice: random.Random, value: object) -> None:
     """Any one value replaced by any other: a policy or a PolicyFileError, never else."""
-    tree = yaml.safe_load(FULL)
+    tree = copy.deepcopy(PARSED)
     node: Any = tree
     while True:
         keys = list(node) if isinstance(node, dict) else list(range(len(node)))

@@ -16,7 +16,7 @@ from ragtrace.errors import StoreError
 from ragtrace.forensics import reach, trace
 from ragtrace.model import digest
 from ragtrace.server import Client, open_reader
-from ragtrace.store import FlowFilter, Store, TraceNotFoundError
+from ragtrace.store import OWNER, FlowFilter, Store, TraceNotFoundError
 from ragtrace.wire import ContentRecord
 from tests.engine import (
     flow,
@@ -29,7 +29,7 @@ from tests.web import PROTOBUF, get, protobuf, run, served
 __all__ = ["store"]
 
 
-QUESTIONS = ["/v1/flows", "/v1/edges", "/v1/trace/abcd", "/v1/texts", "/v1/stats"]
+QUESTIONS = ["/v1/flows", "/v1/edges", "/v1/traces/abcd", "/v1/texts", "/v1/stats"]
 
 
 @pytest.mark.parametrize("path", [*QUESTIONS, "/v1/reach?what=x"])
@@ -61,8 +61,8 @@ def test_with_a_token_everybody_needs_it(store: Store, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "detail"),
     [
-        ("/v1/trace/ffff", 404, "no trace begins"),
-        ("/v1/trace/x", 404, "4 to 32"),
+        ("/v1/traces/ffff", 404, "no trace begins"),
+        ("/v1/traces/x", 404, "4 to 32"),
         ("/v1/flows?audence=x", 400, "unknown parameter 'audence'"),
         ("/v1/flows?limit=-1", 400, "limit: expected"),
         ("/v1/flows?limit=99999", 400, "limit: expected"),
@@ -89,14 +89,14 @@ def test_a_client_answers_as_the_store_does(store: Store) -> None:
     store.write(spans, [ContentRecord(digest("t"), "chunk", "x", "t")])
     where = FlowFilter(audience="customer", since=1)
     with served(store) as url, Client(url) as client:
-        assert client.flows(where, 3) == store.flows(where, 3)
-        assert client.edges(where) == store.edges(where)
-        assert client.trace(f"{1:032x}") == store.trace(f"{1:032x}")
-        assert client.reach("doc-1") == store.reach("doc-1")
+        assert client.flows(where, 3) == store.flows(where, 3, access=OWNER)
+        assert client.edges(where) == store.edges(where, access=OWNER)
+        assert client.trace(f"{1:032x}") == store.trace(f"{1:032x}", access=OWNER)
+        assert client.reach("doc-1") == store.reach("doc-1", access=OWNER)
         assert client.texts([digest("t")] * 3) == {digest("t"): "t"}
-        assert client.stats() == store.stats()
-        assert reach(client, "doc-0") == reach(store, "doc-0")
-        assert trace(client, f"{2:032x}") == trace(store, f"{2:032x}")
+        assert client.stats() == store.stats(access=OWNER)
+        assert reach(client, "doc-0") == reach(store.seen_by(OWNER), "doc-0")
+        assert trace(client, f"{2:032x}") == trace(store.seen_by(OWNER), f"{2:032x}")
         assert client.health()["status"] == "ok"
         for missing in ("ffff", "../stats", "a/b"):
             with pytest.raises(TraceNotFoundError):
@@ -123,7 +123,7 @@ def test_a_stale_note_is_not_believed(tmp_path: Path, store: Store) -> None:
 SERVE = """
 import sys
 from ragtrace.server import serve
-serve(sys.argv[1], port=0, ready=lambda url: print(url, flush=True))
+serve(sys.argv[1], port=0, grpc_port=None, ready=lambda url, _: print(url, flush=True))
 """
 
 

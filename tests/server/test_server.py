@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from ragtrace.model import digest
 from ragtrace.server import Client, Limits
-from ragtrace.store import Store
+from ragtrace.store import OWNER, Store
 from tests.engine import (
     KEY,
     flow,
@@ -74,7 +74,7 @@ def test_a_body_may_be_compressed(store: Store, squeeze: str | None) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/x-protobuf"
     assert ExportTraceServiceResponse.FromString(answer.content) == ExportTraceServiceResponse()
-    assert len(store.reach("doc-0")) == 1
+    assert len(store.reach("doc-0", access=OWNER)) == 1
 
 
 def test_json_is_answered_in_json(store: Store) -> None:
@@ -89,7 +89,7 @@ def test_json_is_answered_in_json(store: Store) -> None:
     assert bad.status_code == 400
     assert bad.json()["code"] == 3
     assert "expected a JSON" in bad.json()["message"]
-    assert store.trace("ab" * 16).spans[0].name == "x"
+    assert store.trace("ab" * 16, access=OWNER).spans[0].name == "x"
 
 
 @pytest.mark.parametrize(
@@ -152,14 +152,14 @@ def test_texts_and_strangers_logs_arrive(store: Store) -> None:
     )
     assert (logs.status_code, metrics.status_code) == (200, 200)
     assert ExportLogsServiceResponse.FromString(logs.content) == ExportLogsServiceResponse()
-    assert store.texts([digest("hello")]) == {digest("hello"): "hello"}
+    assert store.texts([digest("hello")], access=OWNER) == {digest("hello"): "hello"}
 
 
 def test_key_and_no_key(store: Store) -> None:
     """A server without the key takes texts and keeps their digests."""
     opened = Store.open(fresh_url())
     run(opened, post(text_log("hello"), PROTOBUF, "/v1/logs"))
-    assert (opened.stats().contents, opened.stats().texts) == (1, 0)
+    assert (opened.stats(access=OWNER).contents, opened.stats(access=OWNER).texts) == (1, 0)
     assert store.keeps_text
     assert len(KEY) == 32
     opened.close()

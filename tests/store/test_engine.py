@@ -13,8 +13,8 @@ import pytest
 
 from ragtrace.errors import StoreError
 from ragtrace.model import digest
-from ragtrace.store import Store
-from ragtrace.store._schema import MIGRATIONS, migrate
+from ragtrace.store import OWNER, Store
+from ragtrace.store._schema import migrate
 from ragtrace.wire import _names as names
 from tests.engine import KEY, ROOT, content, engine_directory, flow, fresh_url, span, store
 from tests.shim import clickhouse_server
@@ -58,28 +58,6 @@ def test_a_newer_schema_is_refused() -> None:
         Store.open(url)
 
 
-def test_a_store_of_the_first_schema_learns_readers_and_integrity(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Flows that were stored before there were columns for them get theirs, and stay one row."""
-    first = "0001_init.sql"
-    (tmp_path / first).write_text((MIGRATIONS / first).read_text("utf-8"))
-    url = fresh_url()
-    with monkeypatch.context() as patch:
-        patch.setitem(migrate.__kwdefaults__, "folder", tmp_path)
-        opened = Store.open(url)
-    opened.write([span(1, flow(0, readers=[], integrity="untrusted")), span(2, flow(0))])
-    opened.close()
-    opened = Store.open(url)
-    with opened._engine.reading("test") as client:
-        rows = client.query(
-            "SELECT ForReaders, Readers, Integrity FROM flows FINAL ORDER BY SpanId"
-        ).result_rows
-    assert rows == [(True, [], "untrusted"), (False, [], "trusted")]
-    assert (opened.stats().spans, opened.stats().flows) == (2, 2)
-    opened.close()
-
-
 def test_spans_whose_flows_were_lost_get_them_back_at_opening() -> None:
     """A crash between a span and its flows is repaired without anybody asking."""
     url = fresh_url()
@@ -87,11 +65,11 @@ def test_spans_whose_flows_were_lost_get_them_back_at_opening() -> None:
     opened.write([span(1, flow(0), flow(1)), span(2, flow(0)), span(3)])
     with opened._engine.writing("test") as client:
         client.command("DELETE FROM flows WHERE Ordinal < 5", settings={"mutations_sync": 2})
-    assert opened.flows() == []
+    assert opened.flows(access=OWNER) == []
     opened.close()
     opened = Store.open(url)
-    assert len(opened.flows()) == 3
-    assert opened.stats().spans == 3
+    assert len(opened.flows(access=OWNER)) == 3
+    assert opened.stats(access=OWNER).spans == 3
     opened.close()
 
 
@@ -130,11 +108,11 @@ def test_one_directory_a_process_is_said_in_words(tmp_path: Path) -> None:
 
 WRITER = textwrap.dedent("""
     import sys
-    from ragtrace.store import Store
+    from ragtrace.store import OWNER, Store
     from tests.engine import flow, span
     opened = Store.open(sys.argv[1])
     first = int(sys.argv[2])
-    print("open", opened.stats().spans, opened.stats().flows, flush=True)
+    print("open", opened.stats(access=OWNER).spans, opened.stats(access=OWNER).flows, flush=True)
     for batch in range(first, first + 100_000):
         opened.write([span(batch * 10 + n, flow(0), flow(1)) for n in range(10)])
         print(batch, flush=True)
@@ -171,7 +149,7 @@ def test_the_schema_reads_the_names_the_wire_writes() -> None:
 BREAKER = textwrap.dedent("""
     import sys
     from pathlib import Path
-    from ragtrace.store import Store
+    from ragtrace.store import OWNER, Store
     from tests.engine import flow, span
     with Store.open(sys.argv[1]) as opened:
         opened.write([span(1, flow(0))])
@@ -179,7 +157,7 @@ BREAKER = textwrap.dedent("""
     part = next(Path(sys.argv[1]).rglob("202510_*/data.bin"))
     part.write_bytes(part.read_bytes()[:20])
     with Store.open(sys.argv[1]) as opened:
-        print(opened.broken_parts(), opened.stats().broken_parts)
+        print(opened.broken_parts(), opened.stats(access=OWNER).broken_parts)
 """)
 
 
@@ -198,11 +176,11 @@ def test_a_server_is_asked_as_the_embedded_engine_is(store: Store) -> None:
     with clickhouse_server() as url, Store.open(f"{url}/over_http", KEY) as remote:
         remote.write(spans, texts)
         remote.write(spans, texts)
-        assert remote.flows() == store.flows()
-        assert remote.edges() == store.edges()
-        assert remote.reach(INJECTION) == store.reach(INJECTION) != []
-        assert remote.trace(f"{7:032x}") == store.trace(f"{7:032x}")
-        assert remote.texts([digest("sealed")]) == {digest("sealed"): "sealed"}
+        assert remote.flows(access=OWNER) == store.flows(access=OWNER)
+        assert remote.edges(access=OWNER) == store.edges(access=OWNER)
+        assert remote.reach(INJECTION, access=OWNER) == store.reach(INJECTION, access=OWNER) != []
+        assert remote.trace(f"{7:032x}", access=OWNER) == store.trace(f"{7:032x}", access=OWNER)
+        assert remote.texts([digest("sealed")], access=OWNER) == {digest("sealed"): "sealed"}
         with (
             pytest.raises(StoreError, match="READONLY"),
             remote._engine.reading("test") as client,

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ragtrace.model import digest
-from ragtrace.store import FlowFilter, FlowRow, ReachRow, Store, Trace, TraceNotFoundError
+from ragtrace.store import OWNER, FlowFilter, FlowRow, ReachRow, Store, Trace, TraceNotFoundError
 from ragtrace.wire import SpanRecord
-from tests.engine import START_NS, content, flow, span, store
+from tests.engine import KEY, START_NS, content, flow, fresh_url, span, store
 
 __all__ = ["store"]  # the fixture
 
@@ -32,13 +32,19 @@ INJECTIONS = [
 def everything(opened: Store) -> list[object]:
     """The answer to every question, for comparison."""
     return [
-        opened.flows(),
-        opened.edges(),
-        opened.trace(f"{1:032x}"),
-        opened.reach("doc-0"),
-        opened.reach("chroma/bank_knowledge"),
-        opened.texts([digest("text")]),
-        replace(opened.stats(), bytes_on_disk=0),
+        opened.flows(access=OWNER),
+        opened.edges(access=OWNER),
+        opened.edges(FlowFilter(session="s1"), access=OWNER),
+        opened.hours(access=OWNER),
+        opened.hours(FlowFilter(user="u1"), access=OWNER),
+        opened.decisions(access=OWNER),
+        opened.traces(access=OWNER),
+        opened.said("said", access=OWNER),
+        opened.trace(f"{1:032x}", access=OWNER),
+        opened.reach("doc-0", access=OWNER),
+        opened.reach("chroma/bank_knowledge", access=OWNER),
+        opened.texts([digest("text")], access=OWNER),
+        replace(opened.stats(access=OWNER), bytes_on_disk=0),
     ]
 
 
@@ -46,7 +52,7 @@ def test_a_span_comes_back_as_it_was_written(store: Store) -> None:
     """Times to the nanosecond, attributes, resource and status are the same."""
     written = replace(span(1, flow()), status="Error", status_message="no")
     store.write([written])
-    (read,) = store.trace(written.trace_id).spans
+    (read,) = store.trace(written.trace_id, access=OWNER).spans
     assert SpanRecord(**read.as_json()) == written
 
 
@@ -61,7 +67,7 @@ def test_a_flow_has_every_field(store: Store) -> None:
     }
     of_span = {"ragtrace__policy__digest": "pol", "ragtrace__decision__action": "block"}
     store.write([span(1, flow(0, **extra), **of_span)])
-    assert store.flows() == [
+    assert store.flows(access=OWNER) == [
         FlowRow(
             trace_id=f"{1:032x}",
             span_id=f"{1:016x}",
@@ -108,7 +114,7 @@ def test_rows_survive_json(store: Store) -> None:
     """What a server sends is what the store answered."""
     ranges = [{"start": 3, "end": 9, "level": "x"}]
     store.write([span(1, flow(0, ranges=ranges, spans=[[0, 1, 2, 3, 4]], score=None))])
-    trace, reach = store.trace(f"{1:032x}"), store.reach("doc-0")
+    trace, reach = store.trace(f"{1:032x}", access=OWNER), store.reach("doc-0", access=OWNER)
     assert Trace.from_json(json.loads(json.dumps(trace.as_json()))) == trace
     assert [ReachRow.from_json(json.loads(json.dumps(r.as_json()))) for r in reach] == reach
 
@@ -118,7 +124,7 @@ def test_other_tracers_documents_are_flows(store: Store) -> None:
     documents = '[{"id": "a", "score": 0.9}, {"id": "b", "score": 0.1}, {"id": 7}]'
     attributes = {"gen_ai.retrieval.documents": documents, "gen_ai.conversation.id": "c1"}
     store.write([replace(span(1), attributes=attributes)])
-    rows = sorted(store.flows(), key=lambda row: row.ordinal)
+    rows = sorted(store.flows(access=OWNER), key=lambda row: row.ordinal)
     assert [(row.chunk_id, row.document, row.score, row.rank) for row in rows] == [
         ("a", "a", 0.9, 0),
         ("b", "b", 0.1, 1),
@@ -132,7 +138,7 @@ def test_our_flows_win_over_documents_on_the_same_span(store: Store) -> None:
     documents = '[{"id": "chunk-0", "score": 0.5}]'
     store.write([span(1, flow(), gen_ai__retrieval__documents=documents)])
     store.write([span(2, gen_ai__retrieval__documents=documents)])
-    assert [row.level for row in store.flows()] == ["staff_only"]
+    assert [row.level for row in store.flows(access=OWNER)] == ["staff_only"]
 
 
 @pytest.mark.parametrize("pieces", [1, 12])
@@ -147,7 +153,7 @@ def test_five_hundred_flows_are_kept_whole_and_in_order(store: Store, pieces: in
         for piece in range(pieces)
     }
     store.write([span(1, **parts)])
-    ids = [row.chunk_id for row in store.trace(f"{1:032x}").flows]
+    ids = [row.chunk_id for row in store.trace(f"{1:032x}", access=OWNER).flows]
     assert ids == [f"chunk-{place}" for place in range(500)]
 
 
@@ -159,15 +165,17 @@ def test_flows_without_an_ordinal_keep_their_places(store: Store) -> None:
         for place, item in enumerate(bare)
     }
     store.write([span(1, **parts)])
-    assert [row.chunk_id for row in store.trace(f"{1:032x}").flows] == list(map(str, range(12)))
+    assert [row.chunk_id for row in store.trace(f"{1:032x}", access=OWNER).flows] == list(
+        map(str, range(12))
+    )
 
 
 @pytest.mark.parametrize("value", ["", "{", "[", '"x"', "[1, null, [], {}]", "[" * 3000, '{"a":1}'])
 def test_unreadable_flows_do_not_lose_the_span(store: Store, value: str) -> None:
     """Another program's broken attribute costs its flows, not the batch."""
     store.write([span(1, ragtrace__flows=value), span(2, flow())])
-    assert len(store.trace(f"{1:032x}").spans) == 1
-    assert [row.document for row in store.flows() if row.document] == ["doc-0"]
+    assert len(store.trace(f"{1:032x}", access=OWNER).spans) == 1
+    assert [row.document for row in store.flows(access=OWNER) if row.document] == ["doc-0"]
 
 
 def test_a_batch_sent_three_times_changes_no_answer(store: Store) -> None:
@@ -181,11 +189,30 @@ def test_a_batch_sent_three_times_changes_no_answer(store: Store) -> None:
     assert everything(store) == once
 
 
+def test_a_batch_from_two_servers_out_of_order_changes_no_answer() -> None:
+    """Each sends all of it three times, in its own order, in pieces of its own."""
+    url = fresh_url()
+    decided = {"ragtrace__decision__action": "allow"}
+    spans = [span(n, flow(0), flow(1, action="allow"), **decided) for n in range(1, 40)]
+    texts = [content("text"), replace(content("said", "completion"), digest=digest("completion 1"))]
+    one, other = Store.open(url, KEY), Store.open(url, KEY)
+    one.write(spans, texts)
+    once = everything(one)
+    assert len(one.said("said", access=OWNER)) == 1
+    for _ in range(3):
+        other.write(spans[::-1], texts)
+        for place in (20, 0, 10, 30):
+            one.write(spans[place : place + 15], texts[::-1])
+    assert everything(one) == everything(other) == once
+    one.close()
+    other.close()
+
+
 def test_a_batch_may_span_many_years(store: Store) -> None:
     """A back-fill over more months than the engine takes at once is stored whole."""
     month = 31 * 86_400 * 10**9
     store.write([replace(span(n, flow()), start_ns=n * month) for n in range(1, 131)])
-    assert len(store.reach("doc-0")) == 130
+    assert len(store.reach("doc-0", access=OWNER)) == 130
 
 
 def test_edges_count_what_reached_whom(store: Store) -> None:
@@ -193,7 +220,7 @@ def test_edges_count_what_reached_whom(store: Store) -> None:
     same = {"ragtrace__prompt__digest": digest("same")}
     store.write([span(1, flow(0), flow(1), **same), span(2, flow(0), **same), span(3, flow(0))])
     store.write([span(4, flow(0), ragtrace__stage="retrieval", ragtrace__audience="staff")])
-    retrieval, prompt = sorted(store.edges(), key=lambda edge: -ord(edge.audience[0]))
+    retrieval, prompt = sorted(store.edges(access=OWNER), key=lambda edge: -ord(edge.audience[0]))
     assert (retrieval.audience, retrieval.flows, retrieval.prompts) == ("staff", 1, 0)
     assert (prompt.audience, prompt.flows, prompt.prompts) == ("customer", 4, 2)
     assert (prompt.source, prompt.level) == ("chroma/bank_knowledge", "staff_only")
@@ -222,16 +249,16 @@ def test_every_filter_field_filters(store: Store, where: FlowFilter, expected: s
     public = flow(9, source="qdrant/help", level="public", action="allow")
     staff = {"ragtrace__audience": "staff", "ragtrace__stage": "retrieval"}
     store.write([span(1, flow()), span(2, flow(), **staff), span(3, public)])
-    times = [row.time_ns - START_NS for row in store.flows(where)]
+    times = [row.time_ns - START_NS for row in store.flows(where, access=OWNER)]
     assert times == sorted(expected, reverse=True)
-    assert sum(edge.flows for edge in store.edges(where)) == len(expected)
+    assert sum(edge.flows for edge in store.edges(where, access=OWNER)) == len(expected)
 
 
 def test_flows_are_limited_to_the_newest(store: Store) -> None:
     """The limit counts rows that differ, not rows that were sent twice."""
     for _ in range(2):
         store.write([span(n, flow()) for n in range(1, 6)])
-    assert [row.time_ns - START_NS for row in store.flows(limit=3)] == [5, 4, 3]
+    assert [row.time_ns - START_NS for row in store.flows(limit=3, access=OWNER)] == [5, 4, 3]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +276,7 @@ def test_reach_says_what_it_was_asked_for(store: Store, what: str, matched: str)
     one = flow(1, source="chroma/other")
     store.write([span(2, one, flow(0)), span(3, flow(0))])
     store.write([span(1, one, ragtrace__stage="retrieval")])
-    rows = store.reach(what)
+    rows = store.reach(what, access=OWNER)
     assert [(row.matched, row.flow.stage, row.flow.user) for row in rows] == [
         (matched, "retrieval", "u1"),
         (matched, "prompt", "u2"),
@@ -259,21 +286,21 @@ def test_reach_says_what_it_was_asked_for(store: Store, what: str, matched: str)
 def test_reach_finds_every_meaning_of_a_word(store: Store) -> None:
     """A document and a chunk may share a name; both are found, each said."""
     store.write([span(1, flow(1, id="twin")), span(2, flow(2, document="twin"))])
-    assert [row.matched for row in store.reach("twin")] == ["chunk", "document"]
-    assert store.reach("nothing") == store.reach("") == []
+    assert [row.matched for row in store.reach("twin", access=OWNER)] == ["chunk", "document"]
+    assert store.reach("nothing", access=OWNER) == store.reach("", access=OWNER) == []
 
 
 def test_a_trace_is_found_by_a_prefix_only_it_has(store: Store) -> None:
     """An ambiguous, unknown, short or malformed prefix is refused with its reason."""
     store.write([replace(span(1), trace_id="abcd" * 8), replace(span(2), trace_id="abce" * 8)])
-    assert store.trace("ABCDa").trace_id == "abcd" * 8
+    assert store.trace("ABCDa", access=OWNER).trace_id == "abcd" * 8
     reasons = {"abc": "4 to 32", "abcx": "4 to 32", "ffff": "no trace", "f" * 32: "no trace"}
     for prefix, reason in reasons.items():
         with pytest.raises(TraceNotFoundError, match=reason):
-            store.trace(prefix)
+            store.trace(prefix, access=OWNER)
     store.write([replace(span(3), trace_id="abcdf" + "0" * 27)])
     with pytest.raises(TraceNotFoundError, match="more than one"):
-        store.trace("abcd")
+        store.trace("abcd", access=OWNER)
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
@@ -284,12 +311,16 @@ def test_a_parameter_is_only_ever_a_value(store: Store, text: str) -> None:
     for field in ("audience", "source", "document", "level", "action", "session"):
         named_so: dict[str, Any] = {field: text}
         where = FlowFilter(**named_so)
-        (row,) = store.flows(where)
+        (row,) = store.flows(where, access=OWNER)
         assert getattr(row, field) == text
-        assert [edge.flows for edge in store.edges(where)] == [1]
-    assert store.flows(FlowFilter(service=text)) == store.flows(FlowFilter(stage=text)) == []
-    assert [row.matched for row in store.reach(text)] == ["document"]
-    assert store.texts([text]) == {}
+        assert [edge.flows for edge in store.edges(where, access=OWNER)] == [1]
+    assert (
+        store.flows(FlowFilter(service=text), access=OWNER)
+        == store.flows(FlowFilter(stage=text), access=OWNER)
+        == []
+    )
+    assert [row.matched for row in store.reach(text, access=OWNER)] == ["document"]
+    assert store.texts([text], access=OWNER) == {}
     with pytest.raises(TraceNotFoundError):
-        store.trace(text)
-    assert store.stats().flows == 2
+        store.trace(text, access=OWNER)
+    assert store.stats(access=OWNER).flows == 2

@@ -9,7 +9,7 @@ import pytest
 
 from ragtrace.errors import ConfigError, StoreError
 from ragtrace.model import digest
-from ragtrace.store import Store, Vault, vault_key
+from ragtrace.store import OWNER, Store, Vault, vault_key
 from tests.engine import KEY, content, engine_directory, flow, fresh_url, span, store
 
 __all__ = ["store"]  # the fixture
@@ -19,8 +19,10 @@ def test_texts_are_sealed_on_disk_and_open_again(store: Store) -> None:
     """What was kept comes back, also from a reopened store; the rest is left out."""
     texts = ["staff only: waive the fee 🙂", "", "a\0b" * 5000]
     store.write([], [content(text) for text in texts])
-    assert store.texts([*map(digest, texts), "0" * 64]) == {digest(t): t for t in texts}
-    assert "staff only" not in repr(store.stats())
+    assert store.texts([*map(digest, texts), "0" * 64], access=OWNER) == {
+        digest(t): t for t in texts
+    }
+    assert "staff only" not in repr(store.stats(access=OWNER))
 
 
 def _on_disk(directory: Path, needle: bytes) -> list[str]:
@@ -35,8 +37,8 @@ def test_no_text_is_on_disk_in_the_clear(key: bytes | None) -> None:
     secret = f"xylophone-quartz-{key is None}"
     opened.write([span(1, flow(0, rule="marker-rule"))], [content(secret)])
     assert opened.keeps_text is (key is not None)
-    assert opened.texts([digest(secret)]) == ({digest(secret): secret} if key else {})
-    assert opened.stats().contents == 1
+    assert opened.texts([digest(secret)], access=OWNER) == ({digest(secret): secret} if key else {})
+    assert opened.stats(access=OWNER).contents == 1
     opened.close()
     assert not _on_disk(engine_directory(), secret.encode())
 
@@ -47,10 +49,10 @@ def test_a_text_is_not_lost_to_a_writer_without_the_key() -> None:
     with_key, without = Store.open(url, KEY), Store.open(url)
     with_key.write([], [content("kept")])
     without.write([], [content("kept")])
-    assert with_key.texts([digest("kept")]) == {digest("kept"): "kept"}
+    assert with_key.texts([digest("kept")], access=OWNER) == {digest("kept"): "kept"}
     with pytest.raises(StoreError, match="without the key"):
-        without.texts([digest("kept")])
-    assert without.stats().texts == 1
+        without.texts([digest("kept")], access=OWNER)
+    assert without.stats(access=OWNER).texts == 1
     with_key.close()
     without.close()
 
@@ -87,6 +89,7 @@ def test_the_key_is_read_from_the_environment_or_a_file(tmp_path: Path) -> None:
     text = base64.b64encode(KEY).decode()
     file = tmp_path / "vault.key"
     file.write_text(f"{text}\n")
+    file.chmod(0o600)
     assert vault_key({}) is None
     assert vault_key({"RAGTRACE_VAULT_KEY": text}) == KEY
     assert vault_key({"RAGTRACE_VAULT_KEY_FILE": str(file)}) == KEY
@@ -98,3 +101,13 @@ def test_the_key_is_read_from_the_environment_or_a_file(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as refused:
             vault_key(environ)
         assert "c2VjcmV0" not in str(refused.value)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    """A key file is its owner's alone; what to do is said, the key is not."""
+    file = tmp_path / "vault.key"
+    file.write_text(base64.b64encode(KEY).decode())
+    file.chmod(mode)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        vault_key({"RAGTRACE_VAULT_KEY_FILE": str(file)})

@@ -27,10 +27,11 @@ CREATE TABLE IF NOT EXISTS otel_traces (
         TraceState String,
         Attributes Map(LowCardinality(String), String)
     ) CODEC(ZSTD(1)),
+    Version UInt64 MATERIALIZED toUInt64OrZero(SpanAttributes['ragtrace.observed']),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_span_id SpanId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_attribute_key mapKeys(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1
-) ENGINE = {replicated}ReplacingMergeTree
+) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toYYYYMM(Timestamp)
 ORDER BY (ServiceName, SpanName, toDateTime(Timestamp), TraceId, SpanId)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
@@ -56,6 +57,9 @@ CREATE TABLE IF NOT EXISTS flows (
     Source LowCardinality(String),
     Level LowCardinality(String),
     Compartments Array(LowCardinality(String)),
+    ForReaders Bool,
+    Readers Array(String) CODEC(ZSTD(1)),
+    Integrity LowCardinality(String),
     Basis LowCardinality(String),
     Rank UInt32 CODEC(ZSTD(1)),
     Score Nullable(Float64) CODEC(ZSTD(1)),
@@ -74,17 +78,44 @@ CREATE TABLE IF NOT EXISTS flows (
     PromptLevel LowCardinality(String),
     CompletionDigest String CODEC(ZSTD(1)),
     Blocked Bool,
+    Version UInt64 CODEC(ZSTD(1)),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_span_id SpanId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_session Session TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_prompt PromptDigest TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_completion CompletionDigest TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_document Document TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_chunk ChunkId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_digest Digest TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_uri Uri TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_source Source TYPE set(100) GRANULARITY 1
-) ENGINE = {replicated}ReplacingMergeTree
+) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toYYYYMM(Timestamp)
-ORDER BY (Document, Timestamp, SpanId, Ordinal)
+ORDER BY (Timestamp, SpanId, Ordinal)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- The flows once more by document, and no wider than what is counted: reach, the map and the
+-- hours are read from here. A day is one part soon after it is over, and FINAL then costs nothing.
+CREATE TABLE IF NOT EXISTS reached (
+    Document String CODEC(ZSTD(1)),
+    Timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    Span UInt64 CODEC(NONE),
+    Ordinal UInt32 CODEC(ZSTD(1)),
+    Edge LowCardinality(String),
+    Source LowCardinality(String),
+    Level LowCardinality(String),
+    Audience LowCardinality(String),
+    Stage LowCardinality(String),
+    Action LowCardinality(String),
+    ServiceName LowCardinality(String),
+    Tenant LowCardinality(String),
+    Prompt UInt64 CODEC(NONE),
+    Version UInt64 CODEC(ZSTD(1))
+) ENGINE = {replicated}ReplacingMergeTree(Version)
+PARTITION BY toDate(Timestamp)
+ORDER BY (Document, Timestamp, Span, Ordinal)
+SETTINGS index_granularity = 8192, fsync_after_insert = 1, fsync_part_directory = 1,
+    min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
 
 -- Texts by digest, sealed before they come here. A row with a text outlives one without.
 CREATE TABLE IF NOT EXISTS contents (
@@ -93,12 +124,47 @@ CREATE TABLE IF NOT EXISTS contents (
     Level LowCardinality(String),
     Length UInt32,
     Text String CODEC(NONE),
-    Kept UInt8
+    Kept UInt8,
+    Stored DateTime('UTC') DEFAULT now(), -- when it came last
+    Words String CODEC(ZSTD(1)), -- keyed hashes of the text's words
+    INDEX idx_words Words TYPE text(tokenizer = 'splitByNonAlpha')
 ) ENGINE = {replicated}ReplacingMergeTree(Kept)
 ORDER BY (Digest, Kind, Level)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
--- Both ways of arrival, ours and a Collector's, fill the flows.
+-- One row per step that was decided about. Rows are added and never changed.
+CREATE TABLE IF NOT EXISTS decisions (
+    Timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    SpanId String CODEC(ZSTD(1)),
+    TraceId String CODEC(ZSTD(1)),
+    RequestId String CODEC(ZSTD(1)),
+    Stage LowCardinality(String),
+    ServiceName LowCardinality(String),
+    Audience LowCardinality(String),
+    Clearance LowCardinality(String),
+    Tenant LowCardinality(String),
+    Session String CODEC(ZSTD(1)),
+    User String CODEC(ZSTD(1)),
+    Action LowCardinality(String),
+    Rule LowCardinality(String),
+    Reason LowCardinality(String),
+    Mode LowCardinality(String),
+    Policy LowCardinality(String),
+    PromptDigest String CODEC(ZSTD(1)),
+    PromptLevel LowCardinality(String),
+    CompletionDigest String CODEC(ZSTD(1)),
+    Flows UInt32,
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_prompt PromptDigest TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_completion CompletionDigest TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_session Session TYPE bloom_filter(0.01) GRANULARITY 1
+) ENGINE = {replicated}ReplacingMergeTree
+PARTITION BY toYYYYMM(Timestamp)
+ORDER BY (Timestamp, SpanId)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- Both ways of arrival, ours and a Collector's, fill the flows and the decisions. Each object is
+-- parsed once; Nullable is what means something else when it is absent than 0 or "".
 CREATE MATERIALIZED VIEW IF NOT EXISTS flows_mv TO flows AS
 WITH
     arraySort(
@@ -109,18 +175,25 @@ WITH
         )
     ) AS ours,
     arrayFilter(
-        flow -> JSONType(flow) = 'Object',
-        if(
-            notEmpty(ours),
-            arrayFlatten(arrayMap(key -> JSONExtractArrayRaw(SpanAttributes[key]), ours)),
-            JSONExtractArrayRaw(SpanAttributes['gen_ai.retrieval.documents'])
-        )
+        flow -> notEmpty(flow.id) OR notEmpty(flow.document) OR notEmpty(flow.digest),
+        arrayFlatten(arrayMap(
+            key -> JSONExtract(SpanAttributes[key], 'Array(Tuple(
+            ord Nullable(UInt32), id String, score Nullable(Float64), rank Nullable(UInt32),
+            document String, digest String, uri String, source String, level String,
+            compartments Array(String), readers Nullable(String), integrity String, basis String,
+            verdict String, spans Array(Tuple(UInt32, UInt32, UInt32, UInt32, UInt32)),
+            `group` Array(String), action String, rule String, reason String, mode String,
+            shadow Tuple(action String, rule String),
+            ranges Array(Tuple(start UInt32, end UInt32, level String))
+        ))'),
+            if(notEmpty(ours), ours, ['gen_ai.retrieval.documents'])
+        ))
     ) AS found
 SELECT
-    if(notEmpty(ours), JSONExtractString(flow, 'document'), ChunkId) AS Document,
+    if(notEmpty(ours), flow.document, flow.id) AS Document,
     Timestamp,
     SpanId,
-    toUInt32(if(JSONHas(flow, 'ord'), JSONExtractUInt(flow, 'ord'), place - 1)) AS Ordinal,
+    ifNull(flow.ord, toUInt32(place - 1)) AS Ordinal,
     TraceId,
     SpanAttributes['ragtrace.request.id'] AS RequestId,
     if(notEmpty(ours), SpanAttributes['ragtrace.stage'], 'retrieval') AS Stage,
@@ -134,38 +207,87 @@ SELECT
         SpanAttributes['gen_ai.conversation.id']
     ) AS Session,
     SpanAttributes['user.id'] AS User,
-    JSONExtract(flow, 'id', 'String') AS ChunkId,
-    JSONExtractString(flow, 'digest') AS Digest,
-    JSONExtractString(flow, 'uri') AS Uri,
-    if(
-        notEmpty(ours),
-        JSONExtractString(flow, 'source'),
-        SpanAttributes['gen_ai.data_source.id']
-    ) AS Source,
-    JSONExtractString(flow, 'level') AS Level,
-    JSONExtract(flow, 'compartments', 'Array(String)') AS Compartments,
-    JSONExtractString(flow, 'basis') AS Basis,
-    toUInt32(if(JSONHas(flow, 'rank'), JSONExtractUInt(flow, 'rank'), place - 1)) AS Rank,
-    JSONExtract(flow, 'score', 'Nullable(Float64)') AS Score,
-    JSONExtractString(flow, 'verdict') AS Verdict,
-    JSONExtract(
-        flow, 'spans', 'Array(Tuple(UInt32, UInt32, UInt32, UInt32, UInt32))'
-    ) AS Spans,
-    JSONExtract(flow, 'group', 'Array(String)') AS Alternatives,
-    JSONExtractString(flow, 'action') AS Action,
-    JSONExtractString(flow, 'rule') AS Rule,
-    JSONExtractString(flow, 'reason') AS Reason,
-    JSONExtractString(flow, 'mode') AS Mode,
-    JSONExtractString(flow, 'shadow', 'action') AS ShadowAction,
-    JSONExtractString(flow, 'shadow', 'rule') AS ShadowRule,
-    JSONExtract(
-        flow, 'ranges', 'Array(Tuple(start UInt32, end UInt32, level String))'
-    ) AS Ranges,
+    flow.id AS ChunkId,
+    flow.digest AS Digest,
+    flow.uri AS Uri,
+    if(notEmpty(ours), flow.source, SpanAttributes['gen_ai.data_source.id']) AS Source,
+    flow.level AS Level,
+    flow.compartments AS Compartments,
+    isNotNull(flow.readers) AS ForReaders,
+    JSONExtract(ifNull(flow.readers, ''), 'Array(String)') AS Readers,
+    if(flow.integrity IN ('', 'trusted'), 'trusted', 'untrusted') AS Integrity,
+    flow.basis AS Basis,
+    ifNull(flow.rank, toUInt32(place - 1)) AS Rank,
+    flow.score AS Score,
+    flow.verdict AS Verdict,
+    flow.spans AS Spans,
+    flow.`group` AS Alternatives,
+    flow.action AS Action,
+    flow.rule AS Rule,
+    flow.reason AS Reason,
+    flow.mode AS Mode,
+    flow.shadow.action AS ShadowAction,
+    flow.shadow.rule AS ShadowRule,
+    flow.ranges AS Ranges,
     SpanAttributes['ragtrace.policy.digest'] AS Policy,
     SpanAttributes['ragtrace.prompt.digest'] AS PromptDigest,
     SpanAttributes['ragtrace.prompt.level'] AS PromptLevel,
     SpanAttributes['ragtrace.completion.digest'] AS CompletionDigest,
     SpanAttributes['ragtrace.decision.action'] = 'block'
-        AND SpanAttributes['ragtrace.decision.mode'] != 'shadow' AS Blocked
+        AND SpanAttributes['ragtrace.decision.mode'] != 'shadow' AS Blocked,
+    toUInt64OrZero(SpanAttributes['ragtrace.observed']) AS Version
 FROM otel_traces
 ARRAY JOIN found AS flow, arrayEnumerate(found) AS place;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS reached_mv TO reached AS
+SELECT
+    Document,
+    Timestamp,
+    sipHash64(SpanId) AS Span,
+    Ordinal,
+    toJSONString([Source, Level, Audience, Stage, Action, Mode]) AS Edge,
+    Source,
+    Level,
+    Audience,
+    Stage,
+    Action,
+    ServiceName,
+    Tenant,
+    if(Stage != 'prompt', 0, sipHash64(if(PromptDigest = '', SpanId, PromptDigest))) AS Prompt,
+    Version
+FROM flows;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS decisions_mv TO decisions AS
+SELECT
+    Timestamp,
+    SpanId,
+    TraceId,
+    SpanAttributes['ragtrace.request.id'] AS RequestId,
+    SpanAttributes['ragtrace.stage'] AS Stage,
+    ServiceName,
+    SpanAttributes['ragtrace.audience'] AS Audience,
+    SpanAttributes['ragtrace.audience.clearance'] AS Clearance,
+    SpanAttributes['ragtrace.tenant'] AS Tenant,
+    if(
+        mapContains(SpanAttributes, 'session.id'),
+        SpanAttributes['session.id'],
+        SpanAttributes['gen_ai.conversation.id']
+    ) AS Session,
+    SpanAttributes['user.id'] AS User,
+    SpanAttributes['ragtrace.decision.action'] AS Action,
+    SpanAttributes['ragtrace.decision.rule'] AS Rule,
+    SpanAttributes['ragtrace.decision.reason'] AS Reason,
+    SpanAttributes['ragtrace.decision.mode'] AS Mode,
+    SpanAttributes['ragtrace.policy.digest'] AS Policy,
+    SpanAttributes['ragtrace.prompt.digest'] AS PromptDigest,
+    SpanAttributes['ragtrace.prompt.level'] AS PromptLevel,
+    SpanAttributes['ragtrace.completion.digest'] AS CompletionDigest,
+    toUInt32(arraySum(arrayMap(
+        (key, value) -> if(
+            key = 'ragtrace.flows' OR startsWith(key, 'ragtrace.flows.'),
+            countSubstrings(value, '"ord":'), 0
+        ),
+        mapKeys(SpanAttributes), mapValues(SpanAttributes)
+    ))) AS Flows
+FROM otel_traces
+WHERE mapContains(SpanAttributes, 'ragtrace.decision.action');

@@ -12,6 +12,7 @@ from ragtrace.testing.attribution._material import (
 )
 from ragtrace.testing.attribution._perturbation import PERTURBATIONS, Perturbation, Perturbed
 from ragtrace.testing.attribution._plot import check_plot, draw
+from ragtrace.testing.attribution._prose import article
 from ragtrace.testing.attribution._session import Session
 from ragtrace.testing.attribution._trial import Placed, Trial, apart, render
 from ragtrace.testing.bench import Listener, Row, Sheet, missed, sheets
@@ -34,6 +35,7 @@ __all__ = [
     "Sheet",
     "Trial",
     "apart",
+    "article",
     "check_plot",
     "data_beside_checkout",
     "draw",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sysconfig
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -40,7 +41,7 @@ def _texts() -> Iterator[str]:
     seen: set[bytes] = set()
     roots = dict.fromkeys(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
     for root in roots:
-        for path in sorted(Path(root).rglob("*")):
+        for path in _files(root):
             if path.suffix not in _KINDS or not path.is_file():
                 continue
             try:
@@ -51,3 +52,16 @@ def _texts() -> Iterator[str]:
             if name not in seen:
                 seen.add(name)
                 yield text
+
+
+def _files(folder: str) -> Iterator[Path]:
+    """Everything under ``folder``, in order, looked up no further than it is asked for."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path)
+        else:
+            yield Path(entry.path)

@@ -1,0 +1,166 @@
+"""Answers: the shapes of what the API gives, as its OpenAPI document shows them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fastapi import Response
+
+from ragtrace.forensics import Outcome
+from ragtrace.store import (
+    DecisionRow,
+    FlowEdge,
+    FlowRow,
+    HourRow,
+    Matched,
+    SaidRow,
+    SpanRow,
+    TraceRow,
+)
+
+__all__ = [
+    "DecisionsPage",
+    "Edges",
+    "FlowsPage",
+    "Health",
+    "Hours",
+    "ReachPage",
+    "Said",
+    "Texts",
+    "TraceTree",
+    "TracesPage",
+    "answer",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsPage:
+    """Flows, the newest first; ``next`` is the cursor of the next page, if there is one."""
+
+    flows: tuple[FlowRow, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionsPage:
+    """Decisions, the newest first."""
+
+    decisions: tuple[DecisionRow, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TracesPage:
+    """Traces, the newest first."""
+
+    traces: tuple[TraceRow, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The flow map."""
+
+    edges: tuple[FlowEdge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Flows by hour and level."""
+
+    hours: tuple[HourRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Model calls with the words in one of their texts, the newest first."""
+
+    said: tuple[SaidRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowAndOutcome(FlowRow):
+    """A flow, and what became of it."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class FlowReached(FlowAndOutcome):
+    """A flow, and what the question's word was found to be."""
+
+    matched: Matched
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How far it got: what is distinct in the rows of this answer."""
+
+    retrievals: int
+    prompts: int
+    completions: int
+    sessions: int
+    users: int
+    audiences: tuple[str, ...]
+    outcomes: dict[Outcome, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReachPage:
+    """Flows of what was asked for, the oldest first; the counts are of these rows."""
+
+    what: str
+    matched: tuple[Matched, ...]
+    counts: Counts
+    complete: bool
+    rows: tuple[FlowReached, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepTree:
+    """One span with its flows."""
+
+    depth: int
+    span: SpanRow
+    flows: tuple[FlowAndOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceTree:
+    """One trace, parents before their children."""
+
+    trace_id: str
+    start_ns: int
+    end_ns: int
+    audiences: tuple[str, ...]
+    sessions: tuple[str, ...]
+    users: tuple[str, ...]
+    outcomes: dict[Outcome, int]
+    steps: tuple[StepTree, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts by digest; one that is not kept, or not for this reader, is not there."""
+
+    texts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the server is well, and which process it is."""
+
+    status: Literal["ok", "degraded"]
+    broken_parts: int
+    pid: int
+
+
+def answer(tree: Any) -> Response:
+    """An answer in JSON, which nobody may keep."""
+    body = json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
+    # A text that holds half a character cannot be UTF-8; it is shown with a replacement.
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    return Response(body.encode("utf-8", "replace"), media_type="application/json", headers=headers)

@@ -1,0 +1,103 @@
+"""FlowMap: which sources reach whom, under which label, and what was told beyond clearance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ragtrace.forensics import outcome
+from ragtrace.server.dashboard._asked import Asked
+from ragtrace.server.dashboard._levels import Levels
+from ragtrace.store import FlowEdge, FlowFilter, FlowRow, Reader
+
+__all__ = ["Edge", "FlowMap", "flow_map", "told_beyond"]
+
+LOOKED_THROUGH: Final = 2000
+"""Newest flows of a level that are looked through for what was told beyond clearance."""
+_OPEN: Final = frozenset({"", "allow"})
+"""Actions under which text is told; a decision in shadow kept nothing from anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One edge of the map.
+
+    Attributes:
+        beyond: How many of its newest flows were certainly in a prompt, were answered, and are
+            of a level above the clearance of who read the answer.
+    """
+
+    edge: FlowEdge
+    beyond: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the edge's fields by name, with ``beyond`` beside them."""
+        return {**self.edge.as_json(), "beyond": self.beyond}
+
+
+@dataclass(frozen=True, slots=True)
+class FlowMap:
+    """What the map shows.
+
+    Attributes:
+        stage: ``retrieval`` or ``prompt``.
+        edges: First those that told beyond clearance, the widest first.
+        stored: Whether anything is stored at all, in this time range or another.
+    """
+
+    stage: str
+    edges: tuple[Edge, ...]
+    stored: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the map as one tree."""
+        return {"stage": self.stage, "edges": [edge.as_json() for edge in self.edges]}
+
+
+def flow_map(reader: Reader, asked: Asked, levels: Levels) -> FlowMap:
+    """Draw the map of the flows that ``asked`` names, those found in prompts unless it says.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    where = asked.with_stage("prompt").where
+    edges = reader.edges(where)
+    told = _told_beyond(reader, where, levels, edges)
+    drawn = [Edge(edge, told[_key(edge)]) for edge in edges]
+    return FlowMap(
+        stage=where.stage or "prompt",
+        edges=tuple(sorted(drawn, key=lambda one: (-one.beyond, -one.edge.flows))),
+        stored=bool(edges) or bool(reader.flows(FlowFilter(), 1)),
+    )
+
+
+def told_beyond(levels: Levels, flow: FlowRow) -> bool:
+    """Whether a flow certainly told an audience text of a level above its clearance."""
+    certain = flow.verdict == "certain" and outcome(flow) == "disclosed"
+    return certain and levels.above(flow.level, flow.clearance)
+
+
+_Key = tuple[str, str, str, str, str]
+
+
+def _key(edge: FlowEdge) -> _Key:
+    return edge.source, edge.level, edge.audience, edge.action, edge.mode
+
+
+def _told_beyond(
+    reader: Reader, where: FlowFilter, levels: Levels, edges: list[FlowEdge]
+) -> Counter[_Key]:
+    told: Counter[_Key] = Counter()
+    if where.stage != "prompt":
+        return told
+    asked = where.as_params()
+    of_edges = {edge.level for edge in edges if edge.action in _OPEN or edge.mode == "shadow"}
+    for level in sorted(of_edges):
+        if not levels.rank(level):
+            continue  # the least level is above nobody's clearance
+        narrowed = FlowFilter(**{**asked, "level": level})  # type: ignore[arg-type]
+        for flow in reader.flows(narrowed, LOOKED_THROUGH):
+            if told_beyond(levels, flow):
+                told[(flow.source, flow.level, flow.audience, flow.action, flow.mode)] += 1
+    return told

@@ -1,0 +1,265 @@
+"""Questions: the reading half of a store; every answer is what one caller may see of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from ragtrace.errors import StoreError
+from ragtrace.store import _narrow, _pages
+from ragtrace.store import _queries as sql
+from ragtrace.store._access import OWNER, Access
+from ragtrace.store._engine import Engine
+from ragtrace.store._lists import Ask, newest, newest_traces
+from ragtrace.store._pages import Place
+from ragtrace.store._reader import FlowFilter
+from ragtrace.store._rows import (
+    DecisionRow,
+    FlowEdge,
+    FlowRow,
+    HourRow,
+    ReachRow,
+    SaidRow,
+    SpanRow,
+    Stats,
+    Trace,
+    TraceRow,
+)
+from ragtrace.store._sayings import asked_for, find
+from ragtrace.store._scope import scoped
+from ragtrace.store._vault import Vault
+
+__all__ = ["REACH_LIMIT", "Questions", "TraceNotFoundError"]
+
+REACH_LIMIT: Final = 100_000
+"""Rows of one answer; a document that reached more is asked for by period or by edges."""
+PREFIX_DIGITS: Final = 4
+"""Shortest prefix of a trace id: fewer digits would hardly ever name one trace."""
+
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{1,32}")
+_ALL: Final = FlowFilter()
+_AS_BYTES: Final[dict[str, Any]] = {"column_formats": {"Text": "bytes"}}
+
+
+class TraceNotFoundError(StoreError):
+    """No trace, or more than one, has this id or prefix."""
+
+
+class Questions:
+    """What can be asked of the engine; whoever asks says as whom, and nobody is the default."""
+
+    def __init__(self, engine: Engine, vault: Vault | None, version: int) -> None:
+        self._engine = engine
+        self._vault = vault
+        self._version = version
+
+    def close(self) -> None:
+        """Let go of the engine."""
+        self._engine.close()
+
+    def flows(
+        self,
+        where: FlowFilter = _ALL,
+        limit: int = 1000,
+        *,
+        after: Place | None = None,
+        access: Access,
+    ) -> list[FlowRow]:
+        """Give the newest flows that pass ``where``, newest first, at most ``limit``.
+
+        Args:
+            where: Which.
+            limit: How many.
+            after: Behind which row to begin, the last of the page before.
+            access: Who asks.
+        """
+        narrowed = (_narrow.of_flows(where), where.as_params())
+        ask = self._as(access, "flows")
+        return _flows(newest(ask, "flows", _pages.FLOWS, narrowed, after, limit))
+
+    def decisions(
+        self,
+        where: FlowFilter = _ALL,
+        limit: int = 1000,
+        *,
+        after: Place | None = None,
+        access: Access,
+    ) -> list[DecisionRow]:
+        """Give the newest decisions, one a step, as ``flows`` gives flows.
+
+        A source, document or level in ``where`` is of a flow that the decision was about.
+        """
+        narrowed = (_narrow.of_decisions(where), where.as_params())
+        ask = self._as(access, "decisions")
+        rows = newest(ask, "decisions", _pages.DECISIONS, narrowed, after, limit)
+        return [DecisionRow(*row) for row in rows]
+
+    def traces(
+        self,
+        where: FlowFilter = _ALL,
+        limit: int = 1000,
+        *,
+        after: Place | None = None,
+        access: Access,
+    ) -> list[TraceRow]:
+        """Give the newest traces, by their first span in the period, as ``flows`` gives flows.
+
+        ``service`` and the period in ``where`` are of spans; anything else is of a flow that the
+        trace must have.
+        """
+        return newest_traces(self._as(access, "traces"), where, after, limit)
+
+    def edges(self, where: FlowFilter = _ALL, *, access: Access) -> list[FlowEdge]:
+        """Give the flow map: source, level, audience, stage, action and mode, with counts."""
+        given = where.as_params()
+        query = sql.counting(sql.EDGES, given).replace("{where}", _narrow.of_flows(where))
+        return [FlowEdge(*row) for row in self._rows("edges", query, given, access)]
+
+    def hours(self, where: FlowFilter = _ALL, *, access: Access) -> list[HourRow]:
+        """Give how many flows of each level there were in each hour, the earliest first."""
+        given = where.as_params()
+        query = sql.counting(sql.HOURS, given).replace("{where}", _narrow.of_flows(where))
+        return [HourRow(*row) for row in self._rows("hours", query, given, access)]
+
+    def trace(self, trace_id: str, *, access: Access) -> Trace:
+        """Give one trace, by its id or by a prefix of at least 4 digits that only it has.
+
+        Raises:
+            TraceNotFoundError: No trace, or more than one, begins so.
+        """
+        whole = self._whole_id(trace_id.strip().lower(), access)
+        rows = self._rows("trace", sql.TRACE_SPANS, {"trace_id": whole}, access)
+        if not rows:
+            raise TraceNotFoundError(f"no trace has the id {whole}")
+        spans = tuple(SpanRow(*row) for row in rows)
+        period = {"first": spans[0].start_ns, "last": spans[-1].start_ns}
+        flows = self._rows("trace", sql.TRACE_FLOWS, {"trace_id": whole, **period}, access)
+        return Trace(whole, spans, tuple(_flows(flows)))
+
+    def reach(
+        self,
+        what: str,
+        limit: int = REACH_LIMIT,
+        *,
+        where: FlowFilter = _ALL,
+        after: Place | None = None,
+        access: Access,
+    ) -> list[ReachRow]:
+        """Give every retrieval that returned ``what`` and every prompt it was found in.
+
+        Args:
+            what: A document id, chunk id, digest, URI or source; each row says which it was.
+            limit: At most this many rows, the oldest first.
+            where: Only such flows.
+            after: Behind which row to begin.
+            access: Who asks.
+        """
+        parameters: dict[str, Any] = {"what": what}
+        (hits,) = self._rows("reach", sql.MATCHES, parameters, access)
+        kinds = [kind for kind, hit in zip(sql.KINDS, hits, strict=True) if hit]
+        if not kinds or not what:
+            return []
+        parameters |= where.as_params() | {"limit": limit}
+        narrowed = _narrow.of_flows(where)
+        if after is not None:
+            narrowed += f" AND {_pages.AFTER.replace('{key}', 'SpanId, Ordinal')}"
+            parameters |= after.as_params()
+        matched, found = sql.matching(kinds)
+        query = _pages.REACH.replace("{matched}", matched).replace("{found}", found)
+        rows = self._rows("reach", query.replace("{where}", narrowed), parameters, access)
+        flows = _flows(row[1:] for row in rows)
+        return [ReachRow(row[0], flow) for row, flow in zip(rows, flows, strict=True)]
+
+    def texts(self, digests: Iterable[str], *, access: Access) -> dict[str, str]:
+        """Give the texts that are kept among ``digests``.
+
+        Raises:
+            StoreError: They are sealed and this store was opened without the key, or with
+                another one.
+        """
+        parameters = {"digests": sorted(set(digests))}
+        rows = self._rows("texts", sql.TEXTS, parameters, access, **_AS_BYTES)
+        return {row[0]: self._unseal(row) for row in rows}
+
+    def said(
+        self, what: str, limit: int = 50, *, where: FlowFilter = _ALL, access: Access
+    ) -> list[SaidRow]:
+        """Give the newest model calls with all the words ``what`` in one text, newest first.
+
+        A text is a passage that was found in the prompt, the rest of the prompt, or the
+        completion; only texts that the caller may read are looked at.
+
+        Raises:
+            StoreError: There is no word in ``what``, or too many, or the store was opened
+                without the key.
+        """
+        asked = asked_for(what)
+        if self._vault is None:
+            raise StoreError("store: the texts are sealed, and it was opened without the key")
+        ask = self._as(access, "words")
+
+        def texts(digests: Iterable[str]) -> dict[str, str]:
+            return self.texts(digests, access=access)
+
+        return find(ask, texts, self._vault.words, asked, where, limit)
+
+    def stats(self, *, access: Access) -> Stats:
+        """Count what is stored; a pass over everything, so not for every request."""
+        (row,) = self._rows("stats", sql.STATS, {}, access)
+        return Stats(*(*row, self.broken_parts(), self._version))
+
+    def broken_parts(self) -> int:
+        """Count the parts that the engine set aside as damaged, which it does silently."""
+        return int(self._rows("health", sql.BROKEN_PARTS, {}, OWNER)[0][0])
+
+    def _whole_id(self, prefix: str, access: Access) -> str:
+        if not _TRACE_ID.fullmatch(prefix) or len(prefix) < PREFIX_DIGITS:
+            raise TraceNotFoundError(f"trace id: expected {PREFIX_DIGITS} to 32 hexadecimal digits")
+        if len(prefix) == 32:
+            return prefix
+        found = self._rows("trace", sql.TRACE_IDS, {"prefix": prefix}, access)
+        if len(found) != 1:
+            number = "more than one trace begins" if found else "no trace begins"
+            raise TraceNotFoundError(f"{number} with {prefix}")
+        return str(found[0][0])
+
+    def _as(self, access: Access, what: str) -> Ask:
+        """Statements about ``what``, run as one caller."""
+        return lambda query, parameters: self._rows(what, query, parameters, access)
+
+    def _rows(
+        self,
+        what: str,
+        query: str,
+        parameters: Mapping[str, Any],
+        access: Access,
+        **options: Any,
+    ) -> list[tuple[Any, ...]]:
+        query, of_access = scoped(query, access)
+        with self._engine.reading(f"store: {what}") as client:
+            rows: list[tuple[Any, ...]] = list(
+                client.query(query, parameters={**parameters, **of_access}, **options).result_rows
+            )
+        return rows
+
+    def _check_key(self) -> None:
+        if self._vault is not None:
+            for row in self._rows(
+                "vault", sql.SEALED_SAMPLE, {}, OWNER, column_formats={"Text": "bytes"}
+            ):
+                self._unseal(row)
+
+    def _unseal(self, row: tuple[Any, ...]) -> str:
+        digest, kind, level, sealed = row
+        if self._vault is None:
+            raise StoreError("store: the texts are sealed, and it was opened without the key")
+        return self._vault.open(sealed, digest=digest, kind=kind, level=level)
+
+
+def _flows(rows: Iterable[Sequence[Any]]) -> list[FlowRow]:
+    return [FlowRow(*map(_frozen, row)) for row in rows]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,91 @@
+"""Seen: a store as one caller sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from ragtrace.store._access import Access
+from ragtrace.store._pages import Place
+from ragtrace.store._questions import REACH_LIMIT, Questions
+from ragtrace.store._reader import FlowFilter
+from ragtrace.store._rows import (
+    DecisionRow,
+    FlowEdge,
+    FlowRow,
+    HourRow,
+    ReachRow,
+    SaidRow,
+    Stats,
+    Trace,
+    TraceRow,
+)
+
+__all__ = ["Seen"]
+
+_ALL: Final = FlowFilter()
+
+
+class Seen:
+    """A ``Reader`` over a store's questions, each asked as the same caller."""
+
+    def __init__(self, store: Questions, access: Access) -> None:
+        self._store = store
+        self._access = access
+
+    def flows(
+        self, where: FlowFilter = _ALL, limit: int = 1000, *, after: Place | None = None
+    ) -> list[FlowRow]:
+        """The newest flows, newest first."""
+        return self._store.flows(where, limit, after=after, access=self._access)
+
+    def decisions(
+        self, where: FlowFilter = _ALL, limit: int = 1000, *, after: Place | None = None
+    ) -> list[DecisionRow]:
+        """The newest decisions, one a step, newest first."""
+        return self._store.decisions(where, limit, after=after, access=self._access)
+
+    def traces(
+        self, where: FlowFilter = _ALL, limit: int = 1000, *, after: Place | None = None
+    ) -> list[TraceRow]:
+        """The newest traces, newest first."""
+        return self._store.traces(where, limit, after=after, access=self._access)
+
+    def edges(self, where: FlowFilter = _ALL) -> list[FlowEdge]:
+        """The flow map: source, level, audience, stage and action, with counts."""
+        return self._store.edges(where, access=self._access)
+
+    def trace(self, trace_id: str) -> Trace:
+        """One trace, by its id or a prefix that only it has."""
+        return self._store.trace(trace_id, access=self._access)
+
+    def reach(
+        self,
+        what: str,
+        limit: int = REACH_LIMIT,
+        *,
+        where: FlowFilter = _ALL,
+        after: Place | None = None,
+    ) -> list[ReachRow]:
+        """Every flow of a document, chunk, digest, URI or source, oldest first."""
+        return self._store.reach(what, limit, where=where, after=after, access=self._access)
+
+    def hours(self, where: FlowFilter = _ALL) -> list[HourRow]:
+        """Flows of each level in each hour, the earliest first."""
+        return self._store.hours(where, access=self._access)
+
+    def said(self, what: str, limit: int = 50, *, where: FlowFilter = _ALL) -> list[SaidRow]:
+        """The newest model calls with these words in a text, newest first."""
+        return self._store.said(what, limit, where=where, access=self._access)
+
+    def texts(self, digests: Iterable[str]) -> dict[str, str]:
+        """The texts that are kept, by digest."""
+        return self._store.texts(digests, access=self._access)
+
+    def stats(self) -> Stats:
+        """How much is stored."""
+        return self._store.stats(access=self._access)
+
+    def close(self) -> None:
+        """Let go of the engine."""
+        self._store.close()

@@ -1,0 +1,99 @@
+"""The API under questions that nobody would ask: no fault, and only what its document says.
+
+``RAGTRACE_FUZZ_EXAMPLES`` asks each endpoint so many times instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from ragtrace.server import Auth, create_app
+from ragtrace.store import Store
+from tests.engine import KEY, content, flow, fresh_url, span
+
+EXAMPLES = int(os.environ.get("RAGTRACE_FUZZ_EXAMPLES", "15"))
+PATHS = [
+    "/v1/flows",
+    "/v1/decisions",
+    "/v1/traces",
+    "/v1/traces/{trace_id}",
+    "/v1/edges",
+    "/v1/hours",
+    "/v1/words",
+    "/v1/reach",
+    "/v1/texts",
+    "/v1/stats",
+    "/healthz",
+]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Store]:
+    """A store with something to find."""
+    opened = Store.open(fresh_url(), KEY)
+    flows = [flow(0), flow(1, score=None)]
+    spans = [span(n, *flows, ragtrace__decision__action="drop") for n in (1, 2)]
+    opened.write(spans, [content("a text")])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def document(filled: Store) -> Any:
+    """The API as it describes itself."""
+    app = create_app(filled, auth=Auth("sesame"))
+    return schemathesis.openapi.from_asgi("/v1/openapi.json", app)
+
+
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        (path, mode)
+        for path in PATHS
+        for mode in GenerationMode
+        if (path, mode) != ("/healthz", GenerationMode.NEGATIVE)  # nothing can be wrong about it
+    ],
+)
+def test_any_question_is_answered_as_documented(
+    document: Any, path: str, mode: GenerationMode
+) -> None:
+    """Statuses, types and shapes are those of the document, whatever is asked."""
+    questions = document[path]["GET"].as_strategy(generation_mode=mode)
+
+    @given(case=questions)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize="RAGTRACE_FUZZ_EXAMPLES" not in os.environ,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    def ask(case: schemathesis.Case) -> None:
+        case.call_and_validate(checks=CHECKS, headers={"authorization": "Bearer sesame"})
+
+    ask()
+
+
+def test_every_endpoint_is_asked(document: Any) -> None:
+    """A new one is not left out."""
+    asked = {path for path, ways in document.raw_schema["paths"].items() if "get" in ways}
+    assert asked == set(PATHS)
