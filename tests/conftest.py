@@ -6,8 +6,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ragtrace.capture import shutdown
+
+settings.register_profile("ragtrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ragtrace")  # a busy machine is no fault: no test asserts a time
 
 KEPT = {"RAGTRACE_TEST_DATA", "RAGTRACE_TEST_PHOENIX"}
 """Where things of this machine are that tests need."""

@@ -13,7 +13,7 @@ ROLES = st.sampled_from(["system", "user", "assistant", "tool"])
 MESSAGES = st.lists(st.builds(Message, ROLES, st.text(max_size=40)), max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MESSAGES, st.data())
 def test_the_shares_are_all_there_is(messages: list[Message], data: st.DataObject) -> None:
     """However claims overlap, the counts add up to the characters of the prompt."""

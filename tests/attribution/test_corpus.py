@@ -22,7 +22,7 @@ from tests.prose import SCRIPTS, dev_rows, prose
 
 SCRIPT_NAMES = ["prose", *SCRIPTS]
 
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, dict[str,
     before=st.text(max_size=80),
     after=st.text(max_size=80),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_run_that_is_long_enough_is_found(
     library: tuple[Corpus, dict[str, str]],
     script: str,
@@ -81,7 +81,7 @@ def test_any_run_that_is_long_enough_is_found(
     seeds=st.lists(st.integers(0, 5), min_size=1, max_size=4),
     cuts=st.lists(st.tuples(st.integers(0, 300), st.integers(1, 200)), min_size=1, max_size=4),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_reported_is_there(
     library: tuple[Corpus, dict[str, str]], seeds: list[int], cuts: list[tuple[int, int]]
 ) -> None:

@@ -18,7 +18,7 @@ from ragtrace.attribution import TRIGGER, WITHHELD, Guard, skeleton
 from ragtrace.attribution._views import views
 from tests.prose import SCRIPTS, prose, words
 
-MANY = settings(max_examples=300, deadline=None)
+MANY = settings(max_examples=300)
 PROTECTED = [prose(1, 40), "Pin 4711 88", prose(2, 12), SCRIPTS["hindi"], SCRIPTS["ligatures"]]
 # Few letters, so that runs restart, overlap and straddle; ligatures, accents and marks among them.
 LETTERS = st.sampled_from(["a", "b", "a", "b", "ab", "ﬁ", "f", "i", "½", " ", ". ", "\u0301", "é"])
@@ -97,7 +97,7 @@ def test_nothing_protected_leaves_and_all_else_does(
 
 
 @given(st.integers(0, 10**6), st.randoms(use_true_random=False))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_no_protected_run_ever_leaves(seed: int, dice: random.Random) -> None:
     """Excerpts of protected prose between harmless prose: none is in what leaves."""
     pieces = []
@@ -112,7 +112,7 @@ def test_no_protected_run_ever_leaves(seed: int, dice: random.Random) -> None:
 
 
 @given(st.integers(0, 10**6), st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_unprotected_text_is_unchanged(seed: int, dice: random.Random) -> None:
     """Every character of prose that is not protected leaves, in order."""
     text = prose(seed + 50) + " \u0301 ﬁn …\n\n```\n"
@@ -452,7 +452,7 @@ def undone(text: str) -> str:
 
 
 @given(WEIRD, st.lists(WEIRD, max_size=2), st.randoms(use_true_random=False))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_escapes_are_cut_anyhow(text: str, passages: list[str], dice: random.Random) -> None:
     """Wherever an escape or a list number is cut, the same leaves, and no protected run in it."""
     readings = [text, undone(text), undone(undone(text))]

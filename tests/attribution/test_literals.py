@@ -15,7 +15,7 @@ from ragtrace.attribution.guard._literals import literals
 from tests.attribution.test_guard import cut, streamed
 from tests.prose import prose, words
 
-MANY = settings(max_examples=300, deadline=None)
+MANY = settings(max_examples=300)
 
 STAFF = (
     "Write to jane.doe@bank-intern.com or call +49 170 1234567. The account is 4711 0815 2233, "
@@ -140,7 +140,7 @@ MIXED = st.lists(PIECES, max_size=24).map("".join)
 
 
 @given(MIXED, st.randoms(use_true_random=False))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_the_cut_changes_nothing_and_nothing_leaves(text: str, dice: random.Random) -> None:
     """However a text is cut, the same leaves; and no literal can be found in that."""
     secrets = Secrets(literals(STAFF))
@@ -183,7 +183,7 @@ def test_planted_literals_go_and_all_else_stays(
 
 
 @given(st.integers(0, 10**6), st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_text_without_literals_is_unchanged(seed: int, dice: random.Random) -> None:
     """Prose, markdown, small numbers and years leave as they are."""
     table = "| 12 | 50 % | 2019 |\n```\nx_y = 3.5\n```\n"
@@ -301,7 +301,7 @@ CHARS = st.sampled_from(
 
 
 @given(st.lists(CHARS, max_size=24).map("".join), st.randoms(use_true_random=False))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_literals_are_cut_anyhow_in_escapes(text: str, dice: random.Random) -> None:
     """Wherever an escape is cut, the same leaves."""
     whole = Guard([STAFF]).filter(text)

@@ -22,7 +22,7 @@ from ragtrace.attribution._verdicts import CERTAIN
 from ragtrace.model import Attribution, Chunk, Message, Span
 from tests.prose import SCRIPTS, chunk, dev_rows, prose, words
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 SURE = CERTAIN + GRAM - 1
 SENTENCE = "The branch manager approves refunds above forty euros in writing. "
 

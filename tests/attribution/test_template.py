@@ -66,7 +66,7 @@ def test_the_turns_of_one_request_count_once() -> None:
     assert app.static(prompt(1)) == [""]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 50), min_size=LEARNED, max_size=20, unique=True))
 def test_retrieved_text_is_never_learned(seeds: list[int]) -> None:
     """Also where the same document comes in every prompt, first thing."""

@@ -20,7 +20,7 @@ def test_every_engine_decides_as_ragtrace_does(engine: Engine) -> None:
     """Under any rules and for any chunks: the same rule, or the same where none speaks."""
     pytest.importorskip(engine.module)
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     @given(st.integers(0, 2**32), st.integers(1, 60))
     def agrees(seed: int, rules: int) -> None:
         load = workload(rules, seed)

@@ -86,7 +86,7 @@ def test_all_that_can_be_said_three_ways_is_decided_one_way(
     policies = [policy_of(**plain), policy_of(cel=cel), policy_of(cedar=cedar)]
     seen = set()
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(CHUNKS, LABELS, AUDIENCES)
     def agree(one: Chunk, label: Label, who: tuple[str | None, str | None]) -> None:
         rules = {judge(p, one, label, asked(p, who)).rule == "r" for p in policies}
@@ -97,7 +97,7 @@ def test_all_that_can_be_said_three_ways_is_decided_one_way(
     assert seen == {True, False} or "rank" in cel
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LABELS, AUDIENCES)
 def test_both_languages_can_say_what_the_lattice_says(
     label: Label, who: tuple[str | None, str | None]

@@ -25,7 +25,7 @@ POLICY = parse_policy(
     b"{version: 1, levels: [public, secret], audiences: {customer: {clearance: public}}}"
 )
 CUSTOMER = POLICY.audience("customer")
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 
 
 def mixed(*parts: tuple[str, str]) -> Chunk:

@@ -177,7 +177,7 @@ def asked(engine: Any, sql: PolicySql) -> list[tuple[str, str, str, str]]:
     return found
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(policies())
 def test_the_engine_decides_as_the_judge_does(engine: Any, policy: Policy) -> None:
     """Action and rule, and what is recorded beside them, of every flow under any policy."""
@@ -190,7 +190,7 @@ def test_the_engine_decides_as_the_judge_does(engine: Any, policy: Policy) -> No
 LETTERS = st.text(st.sampled_from([*"ab*?[]!-^\\&~|:.$/\n\0{}'", "é", "🙂"]), max_size=8)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(LETTERS, st.lists(LETTERS | st.text(st.characters(codec="utf-8"), max_size=4), min_size=30))
 def test_a_glob_means_the_same_to_the_engine(engine: Any, glob: str, texts: list[str]) -> None:
     """Sets, ranges, empty ones, brackets that nothing closes, newlines and zero bytes."""

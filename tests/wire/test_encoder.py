@@ -85,7 +85,7 @@ def test_the_parts_put_together_are_whole(count: int, longest: int | None) -> No
 
 
 @given(st.lists(st.integers(0, 300), max_size=40), st.integers(64, 5000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_parts_fit_the_limit(lengths: list[int], longest: int) -> None:
     """Every part but the last is within the limit, unless a single flow is not."""
     flows = [
