@@ -100,9 +100,20 @@ def _policy(quick: bool, as_json: bool) -> None:
 @click.option("--only", type=click.Choice(INGEST), multiple=True, help="Only this section.")
 @click.option("--seconds", type=click.IntRange(1), help="Of load, in the section speed.")
 @click.option("--flows", type=click.IntRange(1), help="Stored in the section questions.")
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the store of the section questions stays, to be asked again.",
+)
 @_options.as_json
 def _ingest(
-    quick: bool, only: tuple[str, ...], seconds: int | None, flows: int | None, as_json: bool
+    quick: bool,
+    only: tuple[str, ...],
+    seconds: int | None,
+    flows: int | None,
+    keep: Path | None,
+    as_json: bool,
 ) -> None:
     """Measure how fast telemetry is taken in, survives a crash, lies on disk and is found again."""
     from ragtrace.testing.ingest import FULL, QUICK, measure
@@ -112,6 +123,8 @@ def _ingest(
         effort = replace(effort, seconds=seconds)
     if flows is not None:
         effort = replace(effort, flows=flows)
+    if keep is not None:
+        effort = replace(effort, keep=keep)
     rows: list[Row] = []
     teller = _Teller()
     with teller:

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -36,13 +36,19 @@ HEADERS: Final = "OTEL_EXPORTER_OTLP_HEADERS"
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was read, and what became of it; the last two are unknown where a server made them."""
+    """What was read, and what became of it.
+
+    Attributes:
+        left_out: Spans that are there already, told in another way.
+        contents: As ``flows``, unknown where a server was sent what was read.
+    """
 
     spans: int
     traces: int
     steps: dict[str, int]
     forms: dict[str, int]
     ignored_log_records: int
+    left_out: int
     contents: int | None
     flows: int | None
     into: str
@@ -74,14 +80,15 @@ def command(file: Path, store: str, policy: Path | None, dry_run: bool, as_json:
         if dry_run:
             done = _adopted(read, labels, advance)
         elif url is not None:
-            _send(read, url, advance)
-            done = _counted(read, url)
+            left_out = _send(read, url, advance)
+            done = _counted(read, url, left_out=left_out)
         else:
             done = _write(read, store, labels, advance)
     if as_json:
         click.echo(json.dumps(done.as_json()))
         return
     made = f", {done.flows} flows, {done.contents} texts" if done.flows is not None else ""
+    made += f", {done.left_out} left out that are there already" if done.left_out else ""
     found = ", ".join(f"{name} {count}" for name, count in done.forms.items()) or "nothing"
     click.echo(f"{done.spans} spans of {done.traces} traces ({found}){made} into {done.into}")
 
@@ -89,24 +96,26 @@ def command(file: Path, store: str, policy: Path | None, dry_run: bool, as_json:
 def _write(read: Telemetry, store: str, policy: Policy | None, advance: Any) -> Imported:
     """Into the store itself, which nobody else has open."""
     from ragtrace.server import Adopter, settle
-    from ragtrace.store import Store, vault_key
+    from ragtrace.store import Store, stored_otherwise, vault_key
     from ragtrace.wire import names
 
     with closing(Store.open(store, vault_key())) as opened:
         if read.contents:
             opened.write((), read.contents)
-        flows = contents = 0
+        flows = contents = left_out = 0
         for batch in read.by_trace(BATCH_SPANS):
+            new = _without(batch, stored_otherwise(opened, batch))
+            left_out += len(batch) - len(new)
             adopter = Adopter(policy)
-            made, texts = adopter.adopt(batch)
+            made, texts = adopter.adopt(new)
             opened.write(made, texts)
-            for trace_id in {span.trace_id for span in made if names.TRACER in span.attributes}:
-                if adopter.is_open(trace_id):  # of which a part may be in the store already
-                    settle(opened, adopter, trace_id)
+            adopted = {span.trace_id for span in made if names.TRACER in span.attributes}
+            # Of these a part may be in the store already.
+            settle(opened, adopter, filter(adopter.is_open, adopted))
             flows += _flows(made)
             contents += len(texts)
             advance(len(batch))
-    return _counted(read, store, len(read.contents) + contents, flows)
+    return _counted(read, store, len(read.contents) + contents, flows, left_out)
 
 
 def _adopted(read: Telemetry, policy: Policy | None, advance: Any) -> Imported:
@@ -122,17 +131,49 @@ def _adopted(read: Telemetry, policy: Policy | None, advance: Any) -> Imported:
     return _counted(read, "nowhere", len(read.contents) + contents, flows)
 
 
-def _send(read: Telemetry, url: str, advance: Any) -> None:
-    """To the server that has the store."""
+def _without(spans: list[SpanRecord], there: set[tuple[str, str]]) -> list[SpanRecord]:
+    return [span for span in spans if (span.trace_id, span.span_id) not in there]
+
+
+def _told_to(url: str, read: Telemetry) -> set[tuple[str, str]]:
+    """Spans of another back end's export that the server has from their tracer."""
+    from ragtrace import config
+    from ragtrace.server import Client
+    from ragtrace.store import TraceNotFoundError, told_otherwise
+
+    if not {"phoenix", "langfuse"} & read.forms.keys():
+        return set()
+    stored: list[tuple[str, str, str, str, int]] = []
+    with Client(url, config.READ_TOKEN.value(os.environ)) as client:
+        for trace_id in {span.trace_id for span in read.spans}:
+            with suppress(TraceNotFoundError):
+                stored += [
+                    (trace_id, span.span_id, span.service, span.name, span.start_ns)
+                    for span in client.trace(trace_id).spans
+                ]
+    return told_otherwise(read.spans, stored)
+
+
+def _send(read: Telemetry, url: str, advance: Any) -> int:
+    """To the server that has the store; how many spans it has already."""
     try:
         import httpx
     except ModuleNotFoundError:
         raise MissingDependencyError("httpx", "server") from None
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+        ExportTraceServiceResponse,
+    )
+
+    from ragtrace.server import client_context
     from ragtrace.wire import logs_request, traces_requests
 
     headers = {"content-type": "application/x-protobuf", **_headers(os.environ.get(HEADERS, ""))}
-    spans = [span for batch in read.by_trace(BATCH_SPANS) for span in batch]
-    with httpx.Client(base_url=url, headers=headers, timeout=SECONDS, trust_env=False) as client:
+    there = _told_to(url, read)
+    spans = [span for batch in read.by_trace(BATCH_SPANS) for span in _without(batch, there)]
+    trusted = client_context(os.environ) if url.startswith("https:") else True
+    with httpx.Client(
+        base_url=url, headers=headers, timeout=SECONDS, trust_env=False, verify=trusted
+    ) as client:
 
         def post(path: str, body: bytes) -> None:
             try:
@@ -143,12 +184,18 @@ def _send(read: Telemetry, url: str, advance: Any) -> None:
                 raise StoreError(f"server {url}: it asks senders for a token: set {HEADERS}")
             if not answer.is_success:
                 raise StoreError(f"server {url}: {answer.status_code}; importing again is safe")
+            part = ExportTraceServiceResponse.FromString(answer.content).partial_success
+            if part.rejected_spans:  # of log records it stands in the same place
+                raise StoreError(
+                    f"server {url}: {part.rejected_spans} were not stored: {part.error_message}"
+                )
 
         for start in range(0, len(read.contents), BATCH_SPANS):
             post("/v1/logs", logs_request(read.contents[start : start + BATCH_SPANS]))
         for body, count in traces_requests(spans):
             post("/v1/traces", body)
             advance(count)
+    return len(read.spans) - len(spans)
 
 
 def _headers(text: str) -> dict[str, str]:
@@ -157,7 +204,11 @@ def _headers(text: str) -> dict[str, str]:
 
 
 def _counted(
-    read: Telemetry, into: str, contents: int | None = None, flows: int | None = None
+    read: Telemetry,
+    into: str,
+    contents: int | None = None,
+    flows: int | None = None,
+    left_out: int = 0,
 ) -> Imported:
     from ragtrace.wire import observed
 
@@ -172,6 +223,7 @@ def _counted(
         steps=dict(steps),
         forms=dict(read.forms),
         ignored_log_records=read.ignored,
+        left_out=left_out,
         contents=contents,
         flows=flows,
         into=into,

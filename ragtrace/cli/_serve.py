@@ -23,8 +23,8 @@ def _port(_: click.Context, __: click.Parameter, text: str) -> int | None:
     """
     if text == OFF:
         return None
-    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
-        raise click.BadParameter(f"{text!r}: expected a number from 0 to 65535, or {OFF}")
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535):
+        raise click.BadParameter(f"{text[:20]!r}: expected a number from 0 to 65535, or {OFF}")
     return int(text)
 
 
@@ -58,6 +58,11 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Let in only clients with a certificate of these authorities.",
 )
 @_options.policy
+@click.option(
+    "--behind-proxy",
+    is_flag=True,
+    help="A proxy on this machine hands on what others ask: take nobody for local.",
+)
 @_options.as_json
 def command(
     store: str,
@@ -68,6 +73,7 @@ def command(
     tls_key: Path | None,
     tls_client_ca: Path | None,
     policy: Path | None,
+    behind_proxy: bool,
     as_json: bool,
 ) -> None:
     """Receive OTLP traces and logs over HTTP and gRPC into the store, until interrupted."""
@@ -90,4 +96,13 @@ def command(
         kept = "texts are sealed in the vault" if keeps else "without a vault key no text is kept"
         click.echo(f"receiving OTLP at {both} into {store}; {kept}")
 
-    serve(store, host, port, grpc_port=grpc_port, tls=tls, policy=policy, ready=ready)
+    serve(
+        store,
+        host,
+        port,
+        grpc_port=grpc_port,
+        tls=tls,
+        policy=policy,
+        behind_proxy=behind_proxy,
+        ready=ready,
+    )

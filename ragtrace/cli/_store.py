@@ -53,7 +53,7 @@ def _check(store: str, as_json: bool) -> None:
     url = server_url(store)
     if url is not None:
         with Client(url) as client:
-            broken = int(client.health()["broken_parts"])
+            broken = client.broken_parts()
     else:
         with Store.open(store, vault_key()) as opened:
             broken = opened.broken_parts()

@@ -23,6 +23,9 @@ MOST_BYTES: Final = 1024 * 1024 * 1024
 SPANS: Final = 5_000
 """Spans of one OTLP object that are decoded at once: the decoder refuses more than 20,000."""
 
+PARQUET_ROWS: Final = 64
+"""Rows that are unpacked before it is seen how long they are."""
+
 _JSON: Final = "application/json"
 _FORMS: Final = (
     "OTLP JSON (resourceSpans, resourceLogs), spans of Phoenix, or observations of Langfuse"
@@ -134,7 +137,10 @@ def _take(read: Telemetry, value: Any, where: str) -> None:
 
 def _parsed(data: bytes, where: str) -> Any:
     try:
-        return json.loads(data)
+        value = json.loads(data)
+        if b"\\ud" in data or b"\\uD" in data:  # half a character can be escaped, and not stored
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        return value
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 0)
         at = f"{where}:{line}" if line > 1 else where
@@ -174,10 +180,19 @@ def _parquet(file: Path) -> Iterator[dict[str, Any]]:
         from pyarrow import ArrowException
     except ModuleNotFoundError:
         raise MissingDependencyError("pyarrow", "server") from None
+    length = 0
     try:
-        yield from parquet.read_table(file).to_pylist()
-    except (ArrowException, OSError) as error:
+        with parquet.ParquetFile(file) as opened:
+            for rows in opened.iter_batches(PARQUET_ROWS):
+                length += rows.nbytes  # as they are here: a text that repeats is stored once
+                if length > MOST_BYTES:
+                    break
+                yield from rows.to_pylist()
+    # Beside its own, pyarrow raises these for a text, a number or a date that Python has not.
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
         raise WireError(f"{file}: expected Parquet: {type(error).__name__}") from None
+    if length > MOST_BYTES:
+        raise WireError(f"{file}: expected at most {MOST_BYTES} bytes, decompressed")
 
 
 def _body(value: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -30,6 +31,12 @@ The largest contexts of models hold some four million; attributing one takes a s
 
 SEALED: Final = "sha256:"
 """In front of the digest of a text that stood there."""
+
+_SEALED: Final = re.compile(re.escape(SEALED) + r"[0-9a-f]{64}")
+"""A digest and nothing beside it: who writes a text behind the word has it sealed all the same."""
+
+_SAID_BY_ANYONE: Final = frozenset({names.AUDIENCE, names.TENANT})
+"""Of our names, those that an application may put on the spans of another tracer."""
 
 _log: Final = logging.getLogger("ragtrace.server")
 
@@ -69,7 +76,7 @@ class Adopter:
             return sealed, []
         steps: dict[str, dict[str, Step]] = defaultdict(dict)
         for raw, span in zip(spans, sealed, strict=True):
-            if not is_ours(raw) and names.OBSERVED not in raw.attributes:
+            if not is_ours(raw) and names.TRACER not in raw.attributes:  # adopted: it has no texts
                 step = self._observed(raw, span)
                 if step is not None:
                     steps[span.trace_id][span.span_id] = step
@@ -96,7 +103,7 @@ class Adopter:
             known = self._window.get(trace_id)
             if known is None or known.is_mixed or not known.is_whole:
                 return True
-            return any(span.service in self.beside for span in known.spans.values())
+            return any(service in self.beside for service in known.services)
 
     def _reopen(self, services: set[str]) -> None:
         if services:
@@ -112,25 +119,27 @@ class Adopter:
         made: dict[tuple[str, str], SpanRecord] = {}
         contents: list[ContentRecord] = []
         for trace_id, found in by_trace.items():
+            new = steps.get(trace_id, {})
+            own = {s.span_id: Step.of(s, {}) for s in found if _is_own_step(s)}
             with self._lock:
-                if trace_id not in steps and trace_id not in self._window:
+                if not new and trace_id not in self._window:
                     continue
-                own = {s.span_id: Step.of(s, {}) for s in found if _is_own_step(s)}
-                known = self._window.note(trace_id, found, own | steps.get(trace_id, {}))
-                told = derive(
-                    self.policy,
-                    list(known.steps.values()),
-                    len(known.spans),
-                    known.who,
-                    self.beside,
-                )
-                # Until all of a trace is known, its prompts may hold more than was found.
-                settled = known.is_whole and not known.is_mixed
-            for name, step in steps.get(trace_id, {}).items():
-                if name in told:
-                    made[trace_id, name] = told[name].span
-                    level = told[name].level if settled else self.policy.lattice.strictest
-                    contents += texts(step, told[name], level)
+                known = self._window.note(trace_id, found, new | own)
+            # Without the lock, for which those wait who only ask whether a trace is open.
+            theirs = {name: step for name, step in new.items() if not known.spans[name].ours}
+            told = derive(
+                self.policy,
+                list((known.steps | theirs).values()),
+                len(known.spans),
+                known.who,
+                self.beside,
+            )
+            # Until all of a trace is known, its prompts may hold more than was found.
+            settled = known.is_whole and not known.is_mixed
+            for name, step in theirs.items():
+                made[trace_id, name] = told[name].span
+                level = told[name].level if settled else self.policy.lattice.strictest
+                contents += texts(step, told[name], level)
         return made, contents
 
     def _observed(self, raw: SpanRecord, sealed: SpanRecord) -> Step | None:
@@ -165,7 +174,7 @@ class Adopter:
 
     def _chunk(self, passage: Passage) -> Chunk:
         try:
-            chunk = self.policy.labeller.label(passage)
+            chunk = wire.with_short_names(self.policy.labeller.label(passage))
         except Exception as error:
             self.failed += 1
             _log.warning("a passage of another tracer was not labelled: %s", type(error).__name__)
@@ -190,19 +199,28 @@ def _without_policy() -> Policy:
 
 
 def _sealed(span: SpanRecord) -> SpanRecord:
-    """``span`` with a digest in the place of every text; what is sealed already stays as it is."""
+    """``span`` with a digest in the place of every text; what is sealed already stays as it is.
+
+    What another tracer's says in our names is left out: only a server says that it adopted one.
+    """
     held = [name for name in wire.content_attributes(span) if name in span.attributes]
     said = {**span.attributes, **{name: _digest_of(span.attributes[name]) for name in held}}
     if is_ours(span):
         return replace(span, attributes=said)
-    if held or span.status_message:
-        said.setdefault(names.OBSERVED, "1")
-    # An exception's message may quote the prompt, or what came back.
-    return replace(span, attributes=said, status_message=_digest_of(span.status_message))
+    said = {wire.plain_name(name): value for name, value in said.items() if not _is_claim(name)}
+    if held or span.status_message or span.events:
+        said[names.OBSERVED] = "1"
+    # An exception's message may quote the prompt, or what came back; its event does, and goes.
+    message = _digest_of(span.status_message)
+    return replace(span, attributes=said, status_message=message, events=())
 
 
 def _digest_of(text: str) -> str:
-    return text if not text or text.startswith(SEALED) else SEALED + digest(text)
+    return text if not text or _SEALED.fullmatch(text) else SEALED + digest(text)
+
+
+def _is_claim(name: str) -> bool:
+    return name.startswith(f"{names.SCOPE}.") and name not in _SAID_BY_ANYONE
 
 
 def _is_plain(span: SpanRecord) -> bool:

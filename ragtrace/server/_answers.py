@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import Response
 
@@ -24,7 +24,6 @@ __all__ = [
     "DecisionsPage",
     "Edges",
     "FlowsPage",
-    "Health",
     "Hours",
     "ReachPage",
     "Said",
@@ -147,15 +146,6 @@ class Texts:
     """Texts by digest; one that is not kept, or not for this reader, is not there."""
 
     texts: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """Whether the server is well, and which process it is."""
-
-    status: Literal["ok", "degraded"]
-    broken_parts: int
-    pid: int
 
 
 def answer(tree: Any) -> Response:

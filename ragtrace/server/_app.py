@@ -14,12 +14,15 @@ from ragtrace.server._ask import asker, health
 from ragtrace.server._auth import Auth
 from ragtrace.server._commit import GroupCommit
 from ragtrace.server._document import describe
+from ragtrace.server._health import Pulse
 from ragtrace.server._inbound import Inbound
 from ragtrace.server._intake import Intake
 from ragtrace.server._limits import Limits
+from ragtrace.server._peer import Peer
 from ragtrace.server._problems import explain
 from ragtrace.server._receive import receiver
-from ragtrace.server._settle import Settler
+from ragtrace.server._sender import ANY_SENDER, Sender
+from ragtrace.server._settler import Settler
 from ragtrace.server._upkeep import keeper
 from ragtrace.server.dashboard import add_dashboard
 from ragtrace.store import Store
@@ -52,10 +55,10 @@ def create_app(
     """
     auth = auth or Auth()
     commit = GroupCommit(store.write, limits)
-    may_ingest = auth.may_ingest if auth.senders_known or not certified else _anyone
+    sender = auth.sender if auth.senders_known or not certified else _anybody
     adopter = Adopter(policy)
     settler = Settler(store, adopter)
-    intake = Intake(commit, limits, may_ingest, Inbound(limits), adopter.adopt, settler.note)
+    intake = Intake(commit, limits, sender, Inbound(limits), adopter.adopt, settler.note)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -75,6 +78,7 @@ def create_app(
     )
     app.state.store = store
     app.state.auth = auth
+    app.state.pulse = Pulse(lambda: store.broken_parts())
     app.state.intake = intake
     app.include_router(receiver(intake), include_in_schema=False)
     app.include_router(asker)
@@ -86,5 +90,5 @@ def create_app(
     return app
 
 
-def _anyone(*_: object) -> bool:
-    return True
+def _anybody(_: Peer) -> Sender:
+    return ANY_SENDER

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,12 +10,15 @@ from starlette.requests import HTTPConnection
 
 from ragtrace import config
 from ragtrace.server._grants import Grant, Grants, fingerprint
+from ragtrace.server._peer import Peer
+from ragtrace.server._sender import ANY_SENDER, Sender
 from ragtrace.server._session import COOKIE, Sessions
 from ragtrace.store import OWNER, Access
 
-__all__ = ["Auth", "is_loopback"]
+__all__ = ["Auth"]
 
-_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+MOST_ADDRESS: Final = 64
+"""Characters of an address that a proxy says; the longest of IPv6 has 45."""
 _READER: Final = Access("RAGTRACE_READ_TOKEN", frozenset({"read"}), None, None)
 """Who shows the one token that a small installation has: it reads everything."""
 
@@ -32,25 +34,38 @@ class Auth:
     Args:
         read_token: Of a reader of everything.
         access_file: Path of the file of tokens, roles, levels and tenants.
+        behind_proxy: Whether a proxy on this machine hands on what others ask; nobody is then
+            taken for local.
 
     Raises:
         ConfigError: The access file cannot be used.
     """
 
-    def __init__(self, read_token: str | None = None, access_file: str | None = None) -> None:
+    def __init__(
+        self,
+        read_token: str | None = None,
+        access_file: str | None = None,
+        *,
+        behind_proxy: bool = False,
+    ) -> None:
         given = [Grant(fingerprint(read_token), _READER)] if read_token else []
         self.grants = Grants(access_file, given)
         self.sessions = Sessions(self.grants)
         self._senders_known = access_file is not None
+        self._behind_proxy = behind_proxy
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Auth:
+    def from_environ(cls, environ: Mapping[str, str], *, behind_proxy: bool = False) -> Auth:
         """Read ``RAGTRACE_READ_TOKEN`` and ``RAGTRACE_ACCESS``.
 
         Raises:
             ConfigError: The access file cannot be used.
         """
-        return cls(config.READ_TOKEN.value(environ), config.ACCESS.value(environ))
+        return cls(
+            config.READ_TOKEN.value(environ),
+            config.ACCESS.value(environ),
+            behind_proxy=behind_proxy,
+        )
 
     @property
     def senders_known(self) -> bool:
@@ -63,63 +78,43 @@ class Auth:
         Raises:
             HTTPException: 401 where a token is missing or unknown, 403 where it may not read.
         """
-        peer = request.client.host if request.client is not None else None
+        peer = Peer.of(request)
         if not self.grants:
-            if not _on_this_machine(peer, request.headers):
+            if not self._is_local(peer):
                 raise HTTPException(
                     403, "readers elsewhere need RAGTRACE_READ_TOKEN or RAGTRACE_ACCESS to be set"
                 )
             return OWNER
-        authorization = request.headers.get("authorization")
         seen = self.sessions.access(request.cookies.get(COOKIE))
-        if authorization is None and seen.reads:
+        if peer.authorization is None and seen.reads:
             return seen
-        access = self._shown(authorization)
-        if access is None:
+        grant = self._shown(peer)
+        if grant is None:
             raise HTTPException(401, "expected a bearer token", {"www-authenticate": "Bearer"})
-        if not access.reads:
+        if not grant.access.reads:
             raise HTTPException(403, "this token's roles do not include read")
-        return access
+        return grant.access
 
-    def may_ingest(
-        self, authorization: str | None, peer: str | None, headers: Mapping[str, str]
-    ) -> bool:
-        """Say whether a sender may send telemetry.
-
-        Args:
-            authorization: The header, or the metadata of a call.
-            peer: The sender's address as the socket has it.
-            headers: Of the request, lower case: a proxy's give away that the peer is one.
-        """
+    def sender(self, peer: Peer) -> Sender | None:
+        """Say for whom a peer may send telemetry; ``None`` where it may not at all."""
         if self._senders_known:
-            access = self._shown(authorization)
-            return access is not None and not access.roles.isdisjoint({"ingest", "admin"})
-        return _on_this_machine(peer, headers)
+            grant = self._shown(peer)
+            return grant.sender if grant is not None else None
+        return ANY_SENDER if self._is_local(peer) else None
 
-    def _shown(self, authorization: str | None) -> Access | None:
-        scheme, _, token = (authorization or "").partition(" ")
+    def address(self, peer: Peer) -> str:
+        """Whence a request comes, to count mistakes by; never to trust anybody for.
+
+        Behind a proxy that is what the proxy said last.
+        """
+        said = peer.headers.get("x-forwarded-for", "") if self._behind_proxy else ""
+        return said.rpartition(",")[2].strip()[:MOST_ADDRESS] or peer.address
+
+    def _is_local(self, peer: Peer) -> bool:
+        return peer.is_local and not self._behind_proxy
+
+    def _shown(self, peer: Peer) -> Grant | None:
+        scheme, _, token = (peer.authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             return None
         return self.grants.find(fingerprint(token.strip()))
-
-
-def _on_this_machine(peer: str | None, headers: Mapping[str, str]) -> bool:
-    # A proxy is a local peer for everybody behind it, and a web page that renames a host
-    # to 127.0.0.1 is one for its visitor; neither gets past these two.
-    proxied = any(name in headers for name in _FORWARDED)
-    host = headers.get("host")
-    return is_loopback(peer or "") and not proxied and (host is None or _local_name(host))
-
-
-def _local_name(host: str) -> bool:
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    return name == "localhost" or is_loopback(name)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is one of this machine's own, which no other reaches."""
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

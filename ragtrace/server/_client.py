@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ from ragtrace import config
 from ragtrace.errors import MissingDependencyError, StoreError
 from ragtrace.server._asked import PAGE_LIMIT, TEXTS_LIMIT, WORDS_LIMIT, cursor_of
 from ragtrace.server._serve import NOTE
+from ragtrace.server._tls import client_context
 from ragtrace.store import (
     OWNER,
     REACH_LIMIT,
@@ -44,6 +46,8 @@ BACKUP_SECONDS: Final = 3600.0
 """Copying a terabyte from disk to disk takes about so long."""
 HEALTH_SECONDS: Final = 2.0
 """A server on this machine that takes longer to say it is there is not."""
+AGAIN_SECONDS: Final = 0.1
+"""From one question to the next for what the server has not found out yet."""
 _ALL: Final = FlowFilter()
 
 R = TypeVar("R")
@@ -55,6 +59,9 @@ class Client:
     Args:
         url: Where the server is, ``http://127.0.0.1:4318``.
         token: What it asks of readers, if anything.
+
+    Raises:
+        ConfigError: A certificate that the environment names cannot be used.
     """
 
     def __init__(self, url: str, token: str | None = None) -> None:
@@ -64,7 +71,13 @@ class Client:
             raise MissingDependencyError("httpx", "server") from None
         headers = {"authorization": f"Bearer {token}"} if token else {}
         # Not by way of a proxy from the environment: it would see the token.
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=SECONDS, trust_env=False)
+        self._http = httpx.Client(
+            base_url=url,
+            headers=headers,
+            timeout=SECONDS,
+            trust_env=False,
+            verify=client_context(os.environ) if url.startswith("https:") else True,
+        )
         self._failed = (httpx.HTTPError, httpx.InvalidURL)
         self._url = url
 
@@ -164,6 +177,21 @@ class Client:
     def health(self) -> dict[str, Any]:
         """Say whether the server is well, and which process it is."""
         return self._get("/healthz", seconds=HEALTH_SECONDS)
+
+    def broken_parts(self) -> int:
+        """Count the parts that the engine set aside as damaged, once the server has looked.
+
+        Raises:
+            StoreError: It could not look, or has not within the time a question may take.
+        """
+        for _ in range(int(SECONDS / AGAIN_SECONDS)):
+            health = self.health()
+            if health["broken_parts"] is not None:
+                return int(health["broken_parts"])
+            if health["status"] != "ok":
+                break
+            time.sleep(AGAIN_SECONDS)
+        raise StoreError(f"server {self._url}: its store could not be asked")
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -36,13 +36,15 @@ class Derived:
         span: As it is to be stored.
         flows: What is on it.
         duplicate: Whether another step tells of the same; it makes no flows then.
-        level: Of its texts; of a prompt, the join of what was found in it.
+        ours: Whether that one is ragtrace's own, with which the texts came that may be kept.
+        level: Of its texts; of a prompt, the join of what is or may be in it.
         found: Of a prompt, for the rope.
     """
 
     span: SpanRecord
     flows: tuple[Undecided, ...]
     duplicate: bool
+    ours: bool
     level: str
     found: tuple[Attribution, ...] = ()
 
@@ -56,7 +58,7 @@ def derive(
 ) -> dict[str, Derived]:
     """Give every foreign step of a trace its flows; the same steps in any order give the same.
 
-    A step whose messages are not at hand is left out.
+    Of a model call whose messages are not at hand nothing is found; its level is the strictest.
 
     Args:
         policy: Orders labels.
@@ -69,8 +71,11 @@ def derive(
         By span id.
     """
     foreign = [step for step in steps if not step.ours]
-    twice = _duplicates(steps)
+    told_by_us = _told_by_us(steps)
+    twice = _duplicates(step for step in foreign if step.span.span_id not in told_by_us)
     chunks = _distinct(policy, (chunk for step in steps for chunk in step.chunks))
+    # What came without its text is looked for in vain: it may be in any of the prompts.
+    unseen = [policy.labeller.effective(chunk) for chunk in chunks if not chunk.text]
     index = Index()
     index.add(*sorted((chunk for chunk in chunks if chunk.text), key=lambda one: one.digest))
     by_digest = defaultdict(list)
@@ -85,27 +90,28 @@ def derive(
                 for chunk in _distinct(policy, step.chunks)
             ]
             label = policy.lattice.join(flow.label for flow in flows)
-        elif step.messages is not None:
-            found = sorted(index.attribute(step.messages), key=lambda one: one.chunk)
-            flows = [flow for one in found for flow in _flows(policy, step, one, by_digest)]
-            label = _label(policy, flows)
         else:
-            continue
+            found = sorted(index.attribute(step.messages or ()), key=lambda one: one.chunk)
+            flows = [flow for one in found for flow in _flows(policy, step, one, by_digest)]
+            label = policy.lattice.join([_label(policy, step, flows), *unseen])
         name = step.span.span_id
-        duplicate = name in twice or beside.tells(step.span, [flow.chunk for flow in flows])
-        told = Derived(step.span, tuple(flows), duplicate, label.level, tuple(found))
+        ours = name in told_by_us or beside.tells(step.span, [flow.chunk for flow in flows])
+        duplicate = ours or name in twice
+        told = Derived(step.span, tuple(flows), duplicate, ours, label.level, tuple(found))
         made[name] = replace(told, span=_span(told, known, who))
     return made
 
 
 def texts(step: Step, told: Derived, level: str) -> list[ContentRecord]:
-    """The texts of a foreign step, for the vault.
+    """The texts of a foreign step, for the vault; none where ragtrace told of the step itself.
 
     Args:
         step: Holds the texts.
         told: The same step with what was found in it.
         level: What a reader needs for a prompt and its completion.
     """
+    if told.ours:
+        return []
     if step.is_retrieval:
         return [
             ContentRecord(flow.chunk.digest, "chunk", flow.label.level, flow.chunk.text)
@@ -145,8 +151,15 @@ def _flows(
         yield Undecided(chunk, label_found(policy, chunk, one), one, roles)
 
 
-def _label(policy: Policy, flows: Iterable[Undecided]) -> Label:
-    """The join of what was found; what others explain is not there on its own account."""
+def _label(policy: Policy, step: Step, flows: Sequence[Undecided]) -> Label:
+    """The join of what was found; what others explain is not there on its own account.
+
+    A prompt in which nothing was found may hold anything: it is as a text that nobody labelled.
+    """
+    if not step.messages:
+        return Label(policy.lattice.strictest)
+    if not flows:
+        return Label(policy.labeller.unlabelled)
     return policy.lattice.join(
         flow.label
         for flow in flows
@@ -178,18 +191,22 @@ def _distinct(policy: Policy, chunks: Iterable[Chunk]) -> list[Chunk]:
     return [kept[name] for name in sorted(kept)]
 
 
-def _duplicates(steps: Collection[Step]) -> set[str]:
-    """Span ids of the foreign steps that another step tells of."""
+def _told_by_us(steps: Collection[Step]) -> set[str]:
+    """Span ids of the foreign steps that a step of ours in the same trace tells of."""
     ours = [step for step in steps if step.ours]
+    return {
+        step.span.span_id
+        for step in steps
+        if not step.ours and any(_same(step, own) for own in ours)
+    }
+
+
+def _duplicates(steps: Iterable[Step]) -> set[str]:
+    """Span ids of the foreign steps that another foreign one tells of."""
     groups: dict[tuple[object, ...], list[Step]] = defaultdict(list)
-    twice = set()
     for step in steps:
-        if step.ours:
-            continue
-        if any(_same(step, own) for own in ours):
-            twice.add(step.span.span_id)
-        else:
-            groups[_told(step)].append(step)
+        groups[_told(step)].append(step)
+    twice: set[str] = set()
     for group in groups.values():
         twice |= {step.span.span_id for step in group} - _kept(group)
     return twice
@@ -202,10 +219,9 @@ def _same(step: Step, own: Step) -> bool:
     if step.is_retrieval:
         held = {chunk.digest for chunk in own.chunks}
         return bool(step.chunks) and all(chunk.digest in held for chunk in step.chunks)
-    return any(
-        step.span.attributes.get(name, "") == own.span.attributes.get(name)
-        for name in (names.PROMPT_DIGEST, names.COMPLETION_DIGEST)
-    )
+    # By what was asked alone: two that were asked other things may answer the same.
+    asked = step.span.attributes.get(names.PROMPT_DIGEST)
+    return bool(asked) and asked == own.span.attributes.get(names.PROMPT_DIGEST)
 
 
 def _told(step: Step) -> tuple[object, ...]:

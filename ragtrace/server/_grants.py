@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from ragtrace.errors import ConfigError, PolicyFileError
 from ragtrace.policy import LinedYaml, Version, check_shape, version_of
+from ragtrace.server._sender import Sender
 from ragtrace.store import Access
 
 __all__ = ["Grant", "Grants", "fingerprint", "parse_grants"]
@@ -37,10 +38,15 @@ def fingerprint(token: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One token, as its SHA-256, and what who shows it may do and see."""
+    """One token, as its SHA-256, and what who shows it may do and see.
+
+    Attributes:
+        sender: For whom it may send; ``None`` where it may not.
+    """
 
     token: bytes = field(repr=False)
     access: Access
+    sender: Sender | None = None
 
 
 class Grants:
@@ -76,13 +82,13 @@ class Grants:
         """Whether a token is asked for at all."""
         return self._path is not None or bool(self._given)
 
-    def find(self, token: bytes) -> Access | None:
-        """Give what the token with this fingerprint may do and see; ``None`` where none has it."""
+    def find(self, token: bytes) -> Grant | None:
+        """Give the grant of the token with this fingerprint, if one has it."""
         self._look()
         found = None
         for grant in (*self._given, *self._of_file):  # to the end: how long it takes tells nothing
             if hmac.compare_digest(grant.token, token):
-                found = grant.access
+                found = grant
         return found
 
     def _look(self) -> None:
@@ -143,7 +149,17 @@ def _grant(lined: LinedYaml, place: int, entry: dict[str, Any]) -> Grant:
         levels=_some_or_all(entry.get("levels", [])),
         tenants=_some_or_all(entry.get("tenants", [])),
     )
-    return Grant(bytes.fromhex(entry["token_sha256"]), access)
+    return Grant(bytes.fromhex(entry["token_sha256"]), access, _sender(lined, place, entry))
+
+
+def _sender(lined: LinedYaml, place: int, entry: dict[str, Any]) -> Sender | None:
+    if not {"ingest", "admin"}.isdisjoint(entry["roles"]):
+        services = entry.get("services")
+        return Sender(entry.get("tenant", ""), None if services is None else frozenset(services))
+    for key in ("tenant", "services"):
+        if key in entry:  # tenants is what a reader has: a misread line must not pass
+            raise lined.fault([place, key], f"expected only with the role ingest or admin: {key}")
+    return None
 
 
 def _some_or_all(said: list[str] | str) -> frozenset[str] | None:

@@ -16,6 +16,8 @@ from google.rpc.status_pb2 import Status
 from ragtrace.errors import StoreError, WireError
 from ragtrace.server._inbound import RefusedError
 from ragtrace.server._intake import Intake, Rejected
+from ragtrace.server._peer import Peer
+from ragtrace.server._sender import Sender
 from ragtrace.server._success import logs_taken, metrics_taken, traces_taken
 
 __all__ = ["GRPC_PORT", "OtlpServer"]
@@ -34,7 +36,7 @@ _CODES: Final = {
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
-Take = Callable[[bytes, str], Coroutine[Any, Any, Rejected]]
+Take = Callable[[bytes, str, Sender], Coroutine[Any, Any, Rejected]]
 Taken = Callable[[Rejected], Message]
 
 
@@ -104,17 +106,18 @@ def _exporting(
     """One method. To gRPC it takes a stream: only so a message waits until there is room for it."""
 
     async def export(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> Message:
-        metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
-        if not intake.may_ingest(metadata.get("authorization"), _peer(context), metadata):
+        sender = intake.sender(_peer(context))
+        if sender is None:
             await context.abort(
                 grpc.StatusCode.UNAUTHENTICATED, "expected a bearer token that may send telemetry"
             )
+            raise AssertionError("abort raises")
         try:
             with intake.inbound.holding() as held:
                 async with reading:
                     body = await _message(requests, intake.limits.read_seconds)
                     held.take(len(body))
-                return taken(await held.until(take(body, PROTOBUF)))
+                return taken(await held.until(take(body, PROTOBUF, sender)))
         except RefusedError as refused:
             code = _CODES.get(refused.status, grpc.StatusCode.INVALID_ARGUMENT)
             await _abort(context, intake, code, str(refused))
@@ -150,7 +153,9 @@ async def _abort(
     await context.abort(code, reason, details)
 
 
-def _peer(context: grpc.aio.ServicerContext) -> str:
-    """The sender's address without its port; gRPC says ``ipv4:127.0.0.1:5`` or ``ipv6:[::1]:5``."""
+def _peer(context: grpc.aio.ServicerContext) -> Peer:
+    """The sender, whose address gRPC has as ``ipv4:127.0.0.1:5`` or ``ipv6:[::1]:5``."""
     kind, _, rest = unquote(context.peer()).partition(":")
-    return rest.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
+    address = rest.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
+    metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
+    return Peer(address, metadata, "2")

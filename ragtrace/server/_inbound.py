@@ -13,9 +13,12 @@ from starlette.requests import Request
 from ragtrace.errors import WireError
 from ragtrace.server._limits import Limits
 
-__all__ = ["Held", "Inbound", "RefusedError"]
+__all__ = ["Held", "Inbound", "RefusedError", "short_body"]
 
 T = TypeVar("T")
+
+SHORT_SECONDS: Final = 10.0
+"""A short body arrives at once; who sends it a byte at a time is not waited for."""
 
 _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """What zlib calls them; HTTP's deflate is zlib's own format."""
@@ -27,6 +30,31 @@ class RefusedError(Exception):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
+
+
+async def short_body(request: Request, most: int) -> bytes:
+    """Read a body of at most ``most`` bytes that is no telemetry, such as a form.
+
+    Raises:
+        RefusedError: 413 for more, 408 where it takes too long to arrive.
+    """
+    body = b""
+    try:
+        async with asyncio.timeout(SHORT_SECONDS):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > most:
+                    raise RefusedError(413, f"body: expected at most {most} bytes")
+    except TimeoutError:
+        raise RefusedError(408, "body: it took too long to arrive") from None
+    return body
+
+
+def _declared(request: Request) -> int:
+    """How long the body is said to be; what is no number is found out as it arrives."""
+    said = request.headers.get("content-length", "")
+    # Bounded: a number of thousands of digits is an error to read, and too many anyway.
+    return int(said[:19]) if said.isascii() and said.isdigit() else 0
 
 
 class Inbound:
@@ -75,8 +103,7 @@ class Inbound:
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", *_WINDOW_BITS):
             raise RefusedError(415, "content-encoding: expected gzip, deflate or identity")
-        declared = request.headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > self._limits.body_bytes:
+        if _declared(request) > self._limits.body_bytes:
             raise self._too_long(self._limits.body_bytes)
         try:
             async with asyncio.timeout(self._limits.read_seconds):

@@ -26,6 +26,8 @@ KINDS: Final[Mapping[int, str]] = {
     403: "forbidden",
     404: "not-found",
     405: "method-not-allowed",
+    408: "too-slow",
+    413: "too-long",
     429: "too-many-requests",
     500: "internal",
     503: "store-unavailable",

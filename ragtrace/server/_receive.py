@@ -21,6 +21,8 @@ from ragtrace.errors import StoreError, WireError
 from ragtrace.server._inbound import RefusedError
 from ragtrace.server._intake import Intake, Rejected
 from ragtrace.server._limits import Limits
+from ragtrace.server._peer import Peer
+from ragtrace.server._sender import Sender
 from ragtrace.server._success import logs_taken, metrics_taken, traces_taken
 
 __all__ = ["receiver"]
@@ -35,7 +37,7 @@ _CODES: Final = {
     503: UNAVAILABLE,
 }
 
-Take = Callable[[bytes, str], Coroutine[Any, Any, Rejected]]
+Take = Callable[[bytes, str, Sender], Coroutine[Any, Any, Rejected]]
 Taken = Callable[[Rejected], Message]
 
 
@@ -47,14 +49,14 @@ def receiver(intake: Intake) -> APIRouter:
     async def receive(request: Request, take: Take, taken: Taken) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
-            peer = request.client.host if request.client is not None else None
-            if not intake.may_ingest(request.headers.get("authorization"), peer, request.headers):
+            sender = intake.sender(Peer.of(request))
+            if sender is None:
                 raise RefusedError(401, "expected a bearer token that may send telemetry")
             if kind not in (PROTOBUF, JSON):
                 raise RefusedError(415, f"content-type: expected {PROTOBUF} or {JSON}")
             with intake.inbound.holding() as held:
                 body = await intake.inbound.read(request, held)
-                rejected = await held.until(take(body, kind))
+                rejected = await held.until(take(body, kind, sender))
         except RefusedError as refused:
             return _failed(refused.status, str(refused), kind, limits)
         except WireError as error:

@@ -19,8 +19,10 @@ from ragtrace import config
 from ragtrace.errors import ConfigError, StoreError
 from ragtrace.policy import read_policy
 from ragtrace.server._app import create_app
-from ragtrace.server._auth import Auth, is_loopback
+from ragtrace.server._auth import Auth
+from ragtrace.server._connection import HEAD_BYTES, Connection
 from ragtrace.server._grpc import GRPC_PORT, OtlpServer
+from ragtrace.server._peer import is_loopback
 from ragtrace.server._tls import Tls
 from ragtrace.server._upkeep import kept
 from ragtrace.store import Address, Retention, Store, vault_key
@@ -46,6 +48,7 @@ def serve(
     grpc_port: int | None = GRPC_PORT,
     tls: Tls | None = None,
     policy: str | Path | None = None,
+    behind_proxy: bool = False,
     ready: Callable[[str, str | None], None] | None = None,
 ) -> None:
     """Receive and answer until told to stop (SIGINT, SIGTERM), with one worker.
@@ -59,6 +62,8 @@ def serve(
         grpc_port: Where to listen for gRPC, 0 for any that is free, ``None`` for nowhere.
         tls: Spoken on both; without it, nothing is encrypted.
         policy: File that labels what applications without ragtrace have retrieved.
+        behind_proxy: Whether a proxy on this machine hands on what others ask: then nobody is
+            taken for local.
         ready: Called with the server's URL, and that of gRPC, once it accepts connections.
 
     Raises:
@@ -68,7 +73,7 @@ def serve(
         PolicyFileError: The policy cannot be used.
     """
     address = Address.parse(store_url)
-    auth = Auth.from_environ(os.environ)
+    auth = Auth.from_environ(os.environ, behind_proxy=behind_proxy)
     rules = config.RETENTION.value(os.environ)
     retention = Retention.parse(rules) if rules is not None else None
     labels = read_policy(policy) if policy is not None else None
@@ -76,7 +81,8 @@ def serve(
     listening = _listen(host, port)
     try:
         at: tuple[str, int] = listening.getsockname()[:2]
-        if not (certified or auth.senders_known or is_loopback(at[0])):
+        alone = is_loopback(at[0]) and not behind_proxy
+        if not (certified or auth.senders_known or alone):
             raise ConfigError(
                 f"server: {host} can be reached from elsewhere, and anybody could send: "
                 "expected RAGTRACE_ACCESS to name a file of tokens, or --tls-client-ca"
@@ -133,6 +139,8 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Connection,
+                h11_max_incomplete_event_size=HEAD_BYTES,
                 ssl_context_factory=(lambda *_: tls.context()) if tls is not None else None,
                 log_level="warning",
                 access_log=False,

@@ -21,11 +21,15 @@ SESSION_SECONDS: Final = 12 * 3600
 SESSIONS: Final = 1000
 """Kept at once, in memory: where one more is opened, the oldest ends."""
 FAILURES_A_MINUTE: Final = 10
-"""Tokens that are not known, by whomever they were typed: a person mistypes once or twice."""
+"""Tokens that are not known, from one address: a person mistypes once or twice."""
+ADDRESSES: Final = 10_000
+"""Remembered for that; beyond, the one that failed longest ago is forgotten."""
 
 
 class TooManyLoginsError(RagtraceError):
-    """Too many unknown tokens were shown within a minute; for the rest of it none is looked at."""
+    """An address showed too many unknown tokens within a minute; for the rest of it none that
+    comes from there is looked at, known or not: a guess that is right must not be told either.
+    """
 
 
 class Sessions:
@@ -44,28 +48,39 @@ class Sessions:
         self._clock = clock
         self._lock = threading.Lock()
         self._opened: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
-        self._failed: deque[float] = deque(maxlen=FAILURES_A_MINUTE)
+        self._failed: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def open(self, token: str) -> str | None:
+    def open(self, token: str, address: str) -> str | None:
         """Give the cookie's value for who shows ``token``; ``None`` where it may not read.
 
+        Args:
+            token: As it was typed.
+            address: Whence it came; others' mistakes do not count against it.
+
         Raises:
-            TooManyLoginsError: Too many were wrong within the last minute.
+            TooManyLoginsError: Too many from there were wrong within the last minute.
         """
         now = self._clock()
         shown = fingerprint(token.strip())
         with self._lock:
-            if len(self._failed) == FAILURES_A_MINUTE and now - self._failed[0] < 60:
+            failed = self._failed.get(address)
+            if failed and len(failed) == FAILURES_A_MINUTE and now - failed[0] < 60:
                 raise TooManyLoginsError("too many unknown tokens: try again in a minute")
-            access = self._grants.find(shown)
-            if access is None or not access.reads:
-                self._failed.append(now)
+            grant = self._grants.find(shown)
+            if grant is None or not grant.access.reads:
+                self._note_failure(address, now)
                 return None
             cookie = secrets.token_urlsafe(32)
             self._opened[fingerprint(cookie).hex()] = (shown, now + SESSION_SECONDS)
             if len(self._opened) > SESSIONS:
                 self._opened.popitem(last=False)
         return cookie
+
+    def _note_failure(self, address: str, now: float) -> None:
+        self._failed.setdefault(address, deque(maxlen=FAILURES_A_MINUTE)).append(now)
+        self._failed.move_to_end(address)
+        if len(self._failed) > ADDRESSES:
+            self._failed.popitem(last=False)
 
     def access(self, cookie: str | None) -> Access:
         """Say what who sends this cookie may see; nothing, where the session has ended."""
@@ -75,7 +90,8 @@ class Sessions:
         token, until = self._opened.get(fingerprint(cookie).hex(), (b"", 0.0))
         if self._clock() >= until:
             return NOBODY
-        return self._grants.find(token) or NOBODY
+        grant = self._grants.find(token)
+        return grant.access if grant is not None else NOBODY
 
     def close(self, cookie: str | None) -> None:
         """End a session, if it is one."""

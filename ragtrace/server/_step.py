@@ -17,6 +17,17 @@ _DERIVED: Final = frozenset(
 )
 """Attributes that depend on the other steps of the trace."""
 
+_TELLING: Final[tuple[str, ...]] = (
+    names.STAGE,
+    names.TRACER,
+    names.REQUEST_ID,
+    names.PROMPT_DIGEST,
+)
+"""Attributes that steps are told apart by."""
+
+EACH_CHUNK: Final = 1_000
+"""What a chunk takes beside its text, counted as characters: its ids, its label, its source."""
+
 
 def is_ours(span: SpanRecord) -> bool:
     """Whether ragtrace wrote the span in the application: each says for which turn.
@@ -66,11 +77,22 @@ class Step:
         return self.ours or self.messages is not None
 
     @property
+    def bare(self) -> Step:
+        """The step with as little of its span as tells it apart from others, to be remembered."""
+        said = self.span.attributes
+        kept = {name: said[name] for name in _TELLING if name in said}
+        span = replace(
+            self.span, name="", status_message="", attributes=kept, resource={}, events=()
+        )
+        return replace(self, span=span)
+
+    @property
     def characters(self) -> int:
-        """How much text it holds in memory."""
+        """How much text it holds in memory, and as much for the rest of it."""
         texts = [chunk.text for chunk in self.chunks]
         texts += [message.text for message in self.messages or ()]
-        return sum(map(len, texts)) + len(self.completion or "")
+        said = sum(map(len, self.span.attributes.values()))
+        return sum(map(len, texts)) + len(self.completion or "") + said + EACH_CHUNK * len(texts)
 
     @classmethod
     def of(cls, span: SpanRecord, texts: Mapping[str, str]) -> Step:
@@ -85,7 +107,7 @@ class Step:
         return cls(
             span,
             tuple(replace(chunk, text=texts.get(chunk.digest, "")) for chunk in chunks),
-            None if retrieval else _messages(texts.get(said.get(names.PROMPT_DIGEST, "")), texts),
+            None if retrieval else _messages(said.get(names.PROMPT_DIGEST), texts),
             texts.get(said.get(names.COMPLETION_DIGEST, "")),
         )
 
@@ -100,7 +122,10 @@ def texts_of(span: SpanRecord) -> set[str]:
     return found - {""}
 
 
-def _messages(rope: str | None, texts: Mapping[str, str]) -> tuple[Message, ...] | None:
+def _messages(name: str | None, texts: Mapping[str, str]) -> tuple[Message, ...] | None:
+    if name is None:
+        return ()  # its tracer recorded none
+    rope = texts.get(name)
     if rope is None:
         return None
     try:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ragtrace.errors import ConfigError
 
 if TYPE_CHECKING:
     import grpc
 
-__all__ = ["Tls"]
+__all__ = ["Tls", "client_context"]
+
+AUTHORITIES: Final = "OTEL_EXPORTER_OTLP_CERTIFICATE"
+OWN_CERT: Final = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"
+OWN_KEY: Final = "OTEL_EXPORTER_OTLP_CLIENT_KEY"
+"""Where exporters find what to trust and what to show, and so do the commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,31 @@ class Tls:
             root_certificates=_read(self.client_ca) if self.client_ca is not None else None,
             require_client_auth=self.client_ca is not None,
         )
+
+
+def client_context(environ: Mapping[str, str]) -> ssl.SSLContext:
+    """What a command connects with: the authorities of ``certifi`` and those that it is told of.
+
+    Raises:
+        ConfigError: A file that the environment names is not what it should be.
+    """
+    import httpx
+
+    context = httpx.create_ssl_context(trust_env=False)
+    authorities, cert, key = (environ.get(name) for name in (AUTHORITIES, OWN_CERT, OWN_KEY))
+    try:
+        if authorities:
+            context.load_verify_locations(authorities)
+    except (OSError, ValueError):  # of which ssl's own error is one
+        raise ConfigError(f"{AUTHORITIES}: expected a file of certificates in PEM") from None
+    try:
+        if cert:
+            context.load_cert_chain(cert, key or None, password=_no_password)
+    except (OSError, ValueError):
+        raise ConfigError(
+            f"{OWN_CERT}, {OWN_KEY}: expected a certificate and its key in PEM, no password"
+        ) from None
+    return context
 
 
 def _no_password() -> str:

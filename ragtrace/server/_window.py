@@ -7,28 +7,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ragtrace.server._step import Step, is_ours
-from ragtrace.wire import SpanRecord, names
+from ragtrace.server._sighting import Sighting, who
+from ragtrace.server._step import Step
+from ragtrace.wire import SpanRecord
 
-__all__ = ["Known", "Window", "who"]
+__all__ = ["Known", "Window"]
 
 MOST_TRACES: Final = 2_048
 """Traces remembered: at 100 a second, twenty seconds of them, by when a trace has been exported."""
 MOST_CHARACTERS: Final = 32 * 1024 * 1024
-"""Text remembered, over all traces: up to 128 MiB."""
-
-_WHO: Final[dict[str, tuple[str, ...]]] = {
-    names.SESSION: (
-        names.SESSION,
-        names.GEN_AI_CONVERSATION,
-        "langfuse.session.id",
-        "mlflow.trace.session",
-    ),
-    names.USER: (names.USER, "langfuse.user.id", "mlflow.trace.user"),
-    names.AUDIENCE: (names.AUDIENCE,),
-    names.TENANT: (names.TENANT,),
-}
-"""What is said of a whole trace, often on its root alone, and what tracers call it."""
+"""Held over all traces, of texts and of what is said about them: up to 128 MiB."""
+EACH_SPAN: Final = 500
+"""What a span takes beside its texts, counted as characters."""
 
 
 @dataclass(slots=True)
@@ -36,12 +26,14 @@ class Known:
     """What is known of one trace.
 
     Attributes:
-        steps: By span id.
-        spans: Every span of it, also those that are no steps, with the id of its parent.
+        steps: By span id, their spans without what is not needed to tell them apart.
+        spans: Every span of it by id, also those that are no steps.
+        held: Characters that it counts for.
     """
 
     steps: dict[str, Step] = field(default_factory=dict)
-    spans: dict[str, SpanRecord] = field(default_factory=dict)
+    spans: dict[str, Sighting] = field(default_factory=dict)
+    held: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -49,29 +41,38 @@ class Known:
 
         A root ends last. What is missing then can only be a span that nothing is below of.
         """
-        parents = {span.parent_span_id for span in self.spans.values()}
+        parents = {span.parent for span in self.spans.values()}
         return "" in parents and parents - {""} <= self.spans.keys()
 
     @property
     def is_mixed(self) -> bool:
         """Whether ragtrace traced it as well, in the application."""
-        return any(is_ours(span) for span in self.spans.values())
+        return any(span.ours for span in self.spans.values())
+
+    @property
+    def services(self) -> set[str]:
+        """The services that its spans are of."""
+        return {span.service for span in self.spans.values()}
 
     @property
     def who(self) -> dict[str, str]:
         """Session, user, audience and tenant, as far as its spans agree."""
         return who(self.spans.values())
 
-
-def who(spans: Iterable[SpanRecord]) -> dict[str, str]:
-    """Session, user, audience and tenant of a trace, as far as its spans agree."""
-    said: dict[str, set[str]] = {name: set() for name in _WHO}
-    for span in spans:
-        for name, called in _WHO.items():
-            value = next((v for one in called if (v := span.attributes.get(one))), None)
-            if value:
-                said[name].add(value)
-    return {name: values.pop() for name, values in said.items() if len(values) == 1}
+    def note(self, spans: Iterable[SpanRecord], steps: Mapping[str, Step]) -> None:
+        """Take in more; what ragtrace told of itself is replaced by nobody else's."""
+        for span in spans:
+            seen, before = Sighting.of(span), self.spans.get(span.span_id)
+            if before is not None and before.ours and not seen.ours:
+                continue
+            self.held += seen.characters - (before.characters if before is not None else -EACH_SPAN)
+            self.spans[span.span_id] = seen
+        for name, whole in steps.items():
+            step, known = whole.bare, self.steps.get(name)
+            if known is not None and known.ours and not step.ours:
+                continue
+            self.held += step.characters - (known.characters if known is not None else 0)
+            self.steps[name] = step
 
 
 class Window:
@@ -94,19 +95,20 @@ class Window:
         return [
             trace_id
             for trace_id, known in self._traces.items()
-            if any(span.service in services for span in known.spans.values())
+            if not known.services.isdisjoint(services)
         ]
 
     def note(self, trace_id: str, spans: Iterable[SpanRecord], steps: Mapping[str, Step]) -> Known:
-        """Remember more of a trace, and give all that is known of it; the oldest are forgotten."""
+        """Remember more of a trace, and give all that is known of it; the oldest are forgotten.
+
+        What is given does not change with what is noted later.
+        """
         known = self._traces.setdefault(trace_id, Known())
         self._traces.move_to_end(trace_id)
-        for name, step in steps.items():
-            before = known.steps.get(name)
-            self._held += step.characters - (before.characters if before is not None else 0)
-            known.steps[name] = step
-        known.spans.update((span.span_id, span) for span in spans)
+        before = known.held
+        known.note(spans, steps)
+        self._held += known.held - before
         while self._traces and (len(self._traces) > self._most or self._held > self._room):
             _, oldest = self._traces.popitem(last=False)
-            self._held -= sum(step.characters for step in oldest.steps.values())
-        return known
+            self._held -= oldest.held
+        return Known(dict(known.steps), dict(known.spans), known.held)

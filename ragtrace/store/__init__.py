@@ -4,10 +4,14 @@ from ragtrace.store._access import NOBODY, OWNER, ROLES, Access, Role
 from ragtrace.store._engine import Address
 from ragtrace.store._foreign import (
     adopted_traces,
+    events_of,
     filed,
     forget_raw,
     own_steps,
     raw_traces,
+    shared,
+    stored_otherwise,
+    told_otherwise,
     withdraw,
     withdraw_texts,
 )
@@ -23,14 +27,12 @@ from ragtrace.store._rows import (
     Matched,
     ReachRow,
     SaidRow,
-    SpanRow,
     Stats,
-    Trace,
-    TraceRow,
 )
 from ragtrace.store._sayings import QuestionError
 from ragtrace.store._seen import Seen
 from ragtrace.store._store import Store
+from ragtrace.store._traces import SpanRow, Trace, TraceRow
 from ragtrace.store._vault import Vault, vault_key
 
 __all__ = [
@@ -64,10 +66,14 @@ __all__ = [
     "TraceRow",
     "Vault",
     "adopted_traces",
+    "events_of",
     "filed",
     "forget_raw",
     "own_steps",
     "raw_traces",
+    "shared",
+    "stored_otherwise",
+    "told_otherwise",
     "vault_key",
     "withdraw",
     "withdraw_texts",

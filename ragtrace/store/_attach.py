@@ -15,7 +15,11 @@ __all__ = ["attach", "refuse_unattached", "repair"]
 Told = Callable[[int, int], None]
 """Told how many days are done, and of how many."""
 
-VERSION: Final = "Version UInt64 MATERIALIZED toUInt64OrZero(SpanAttributes['ragtrace.observed'])"
+VERSION: Final = """Version UInt64 MATERIALIZED if(
+    ScopeName = 'ragtrace' AND mapContains(SpanAttributes, 'ragtrace.request.id'),
+    0xFFFFFFFFFFFFFFFF,
+    least(toUInt64OrZero(SpanAttributes['ragtrace.observed']), 0xFFFFFFFF)
+)"""
 """The column of ours that a Collector's table lacks; computed, so the Collector need not know."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from ragtrace.errors import StoreError
@@ -11,6 +13,8 @@ from ragtrace.store._schema import migrate
 
 __all__ = ["back_up", "restore"]
 
+OTHERS: Final = 0o077
+"""Modes that a copy does not have: it holds everything but the key."""
 NAME: Final = "ragtrace"
 """Of the database inside a backup, whatever it is called outside."""
 TABLES: Final = ("otel_traces", "flows", "reached", "decisions", "contents")
@@ -22,10 +26,11 @@ def back_up(client: Any, database: str, destination: str) -> int:
     Raises:
         StoreError: There is something already.
     """
-    if Path(destination).exists():
+    if os.path.lexists(destination):
         raise StoreError(f"backup: {destination}: is there already")
     query = f"BACKUP DATABASE {database} AS {NAME} TO File({_quoted(destination)})"
-    identity = client.query(query).result_rows[0][0]
+    with _for_its_owner_alone():
+        identity = client.query(query).result_rows[0][0]
     found = client.query(_SIZE, parameters={"id": identity}).result_rows
     return int(found[0][0]) if found else 0
 
@@ -54,6 +59,23 @@ def restore(client: Any, database: str, source: str, fit: Callable[[str], str]) 
         raise StoreError(
             f"restore: {source}: expected a backup that `ragtrace store backup` made ({reason})"
         ) from None
+
+
+_turn: Final = threading.Lock()
+
+
+@contextmanager
+def _for_its_owner_alone() -> Iterator[None]:
+    """Let what the embedded engine makes be read by nobody else; one backup at a time.
+
+    The mask is the process's: what others of its threads make meanwhile is kept closer too.
+    """
+    with _turn:
+        before = os.umask(OTHERS)
+        try:
+            yield
+        finally:
+            os.umask(before)
 
 
 _SIZE: Final = "SELECT total_size FROM system.backups WHERE id = {id:String}"

@@ -10,12 +10,15 @@ from ragtrace.model import Action
 from ragtrace.store import _narrow, _pages
 from ragtrace.store._pages import Place
 from ragtrace.store._reader import FlowFilter
-from ragtrace.store._rows import TraceRow
+from ragtrace.store._traces import TraceRow
 
 __all__ = ["Ask", "newest", "newest_traces"]
 
 Ask = Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]]
 """Runs a statement with its parameters, as one caller."""
+
+MOST_MOMENTS: Final = 1_000
+"""Moments of which the rows are read at once: a statement names each, in some 40 bytes."""
 
 _KEYS: Final = {"flows": "SpanId, Ordinal", "decisions": "SpanId, 0"}
 _STRICTNESS: Final = {str(action): action.strictness for action in Action}
@@ -37,13 +40,14 @@ def newest(
     found: list[tuple[Any, ...]] = []
     moments = _pages.MOMENTS.replace("{table}", table)
     while len(found) < limit:
-        asked = {**parameters, "limit": limit - len(found)}
-        ((count, oldest),) = ask(moments.replace("{where}", condition), asked)
-        if count:
-            found += ask(query.replace("{where}", condition), {**asked, "oldest": oldest})
-        if count < asked["limit"]:
+        asked = {**parameters, "limit": min(limit - len(found), MOST_MOMENTS)}
+        ((some, oldest),) = ask(moments.replace("{where}", condition), asked)
+        if some:
+            left = {"limit": limit - len(found), "moments": some}
+            found += ask(query.replace("{where}", condition), {**parameters, **left})
+        if len(some) < asked["limit"]:
             break
-        # Some of these moments held only rows that newer versions replaced: on to the next.
+        # There are more, or some of these held only rows that newer versions replaced.
         condition = f"{where[0]} AND Timestamp < fromUnixTimestamp64Nano({{place_ns:Int64}})"
         parameters = {**where[1], "place_ns": oldest}
     return found

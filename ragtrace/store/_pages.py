@@ -14,6 +14,7 @@ from ragtrace.store._rows import DecisionRow
 
 __all__ = [
     "AFTER",
+    "AT_MOMENTS",
     "BEFORE",
     "DECISIONS",
     "FLOWS",
@@ -52,24 +53,27 @@ AFTER: Final = f"Timestamp >= {_AT} AND (Timestamp > {_AT} OR {_BEHIND})"
 """Behind a place, oldest first."""
 
 MOMENTS: Final = """
-SELECT count(), toUnixTimestamp64Nano(min(Timestamp)) FROM (
+SELECT groupArray(toString(Timestamp)), toUnixTimestamp64Nano(min(Timestamp)) FROM (
     SELECT DISTINCT Timestamp FROM {table} WHERE {may_{table}} AND {where}
     ORDER BY Timestamp DESC LIMIT {limit:UInt32}
 )
 """
-"""The newest n moments hold the newest n rows: sorting one column finds where to begin. Moments
-of rows that newer versions replaced are among them, so that there may be fewer rows."""
+"""The newest n moments hold the newest n rows, and sorting one column finds them. Moments of rows
+that newer versions replaced are among them, so that there may be fewer rows."""
+
+AT_MOMENTS: Final = "Timestamp IN {moments:Array(DateTime64(9, 'UTC'))}"
+"""Reads what lies beside these moments, where a period would read all that lies between."""
 
 FLOWS: Final = f"""
 SELECT {FLOW_COLUMNS} FROM flows FINAL WHERE {{may_flows}} AND {{where}}
-AND Timestamp >= fromUnixTimestamp64Nano({{oldest:Int64}})
+AND {AT_MOMENTS}
 ORDER BY Timestamp DESC, SpanId, Ordinal
 LIMIT {{limit:UInt32}}
 """
 
 DECISIONS: Final = f"""
 SELECT {columns_of(DecisionRow)} FROM decisions FINAL WHERE {{may_decisions}} AND {{where}}
-AND Timestamp >= fromUnixTimestamp64Nano({{oldest:Int64}})
+AND {AT_MOMENTS}
 ORDER BY Timestamp DESC, SpanId
 LIMIT {{limit:UInt32}}
 """

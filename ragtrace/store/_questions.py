@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from ragtrace.errors import StoreError
 from ragtrace.store import _narrow, _pages
 from ragtrace.store import _queries as sql
 from ragtrace.store._access import OWNER, Access
+from ragtrace.store._days import Days
 from ragtrace.store._engine import Engine
 from ragtrace.store._lists import Ask, newest, newest_traces
 from ragtrace.store._pages import Place
 from ragtrace.store._reader import FlowFilter
-from ragtrace.store._rows import (
-    DecisionRow,
-    FlowEdge,
-    FlowRow,
-    HourRow,
-    ReachRow,
-    SaidRow,
-    SpanRow,
-    Stats,
-    Trace,
-    TraceRow,
-)
+from ragtrace.store._rows import DecisionRow, FlowEdge, FlowRow, HourRow, ReachRow, SaidRow, Stats
 from ragtrace.store._sayings import asked_for, find
 from ragtrace.store._scope import scoped
+from ragtrace.store._traces import SpanRow, Trace, TraceRow
 from ragtrace.store._vault import Vault
 
 __all__ = ["REACH_LIMIT", "Questions", "TraceNotFoundError"]
@@ -53,6 +45,7 @@ class Questions:
         self._engine = engine
         self._vault = vault
         self._version = version
+        self._days = Days()
 
     def close(self) -> None:
         """Let go of the engine."""
@@ -112,15 +105,14 @@ class Questions:
 
     def edges(self, where: FlowFilter = _ALL, *, access: Access) -> list[FlowEdge]:
         """Give the flow map: source, level, audience, stage, action and mode, with counts."""
-        given = where.as_params()
-        query = sql.counting(sql.EDGES, given).replace("{where}", _narrow.of_flows(where))
-        return [FlowEdge(*row) for row in self._rows("edges", query, given, access)]
+        ask = self._as(access, "edges")
+        rows = self._days.count(ask, sql.EDGES, where, access)
+        return [FlowEdge(*(*row[:-1], tuple(sorted(row[-1].items())))) for row in rows]
 
     def hours(self, where: FlowFilter = _ALL, *, access: Access) -> list[HourRow]:
         """Give how many flows of each level there were in each hour, the earliest first."""
-        given = where.as_params()
-        query = sql.counting(sql.HOURS, given).replace("{where}", _narrow.of_flows(where))
-        return [HourRow(*row) for row in self._rows("hours", query, given, access)]
+        ask = self._as(access, "hours")
+        return [HourRow(*row) for row in self._days.count(ask, sql.HOURS, where, access)]
 
     def trace(self, trace_id: str, *, access: Access) -> Trace:
         """Give one trace, by its id or by a prefix of at least 4 digits that only it has.
@@ -132,10 +124,12 @@ class Questions:
         rows = self._rows("trace", sql.TRACE_SPANS, {"trace_id": whole}, access)
         if not rows:
             raise TraceNotFoundError(f"no trace has the id {whole}")
-        spans = tuple(SpanRow(*row) for row in rows)
+        spans = sorted((SpanRow(*row) for row in rows), key=lambda s: (s.start_ns, s.span_id))
         period = {"first": spans[0].start_ns, "last": spans[-1].start_ns}
         flows = self._rows("trace", sql.TRACE_FLOWS, {"trace_id": whole, **period}, access)
-        return Trace(whole, spans, tuple(_flows(flows)))
+        told = {(span.span_id, span.start_ns) for span in spans}  # by the rows that count
+        found = [flow for flow in _flows(flows) if (flow.span_id, flow.time_ns) in told]
+        return Trace(whole, tuple(spans), tuple(found))
 
     def reach(
         self,
@@ -236,12 +230,18 @@ class Questions:
         access: Access,
         **options: Any,
     ) -> list[tuple[Any, ...]]:
-        query, of_access = scoped(query, access)
+        replaces = access.tenants is None or self._replaces_spans
+        query, of_access = scoped(query, access, replaces_spans=replaces)
         with self._engine.reading(f"store: {what}") as client:
             rows: list[tuple[Any, ...]] = list(
                 client.query(query, parameters={**parameters, **of_access}, **options).result_rows
             )
         return rows
+
+    @cached_property
+    def _replaces_spans(self) -> bool:
+        """Whether the table of spans is ours, in which a newer version replaces a row."""
+        return bool(self._rows("spans", sql.SPANS_REPLACED, {}, OWNER))
 
     def _check_key(self) -> None:
         if self._vault is not None:

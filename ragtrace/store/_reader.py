@@ -6,17 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Protocol
 
-from ragtrace.store._rows import (
-    DecisionRow,
-    FlowEdge,
-    FlowRow,
-    HourRow,
-    ReachRow,
-    SaidRow,
-    Stats,
-    Trace,
-    TraceRow,
-)
+from ragtrace.store._rows import DecisionRow, FlowEdge, FlowRow, HourRow, ReachRow, SaidRow, Stats
+from ragtrace.store._traces import Trace, TraceRow
 
 if TYPE_CHECKING:
     from ragtrace.store._pages import Place

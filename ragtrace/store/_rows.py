@@ -1,9 +1,9 @@
-"""What the store answers with: one frozen record per kind of row."""
+"""Rows: what the store answers with, one frozen record for each kind."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
 __all__ = [
@@ -15,10 +15,7 @@ __all__ = [
     "ReachRow",
     "Row",
     "SaidRow",
-    "SpanRow",
     "Stats",
-    "Trace",
-    "TraceRow",
 ]
 
 Matched = Literal["document", "chunk", "digest", "uri", "source"]
@@ -111,10 +108,12 @@ class FlowEdge(Row):
     Attributes:
         mode: ``shadow`` where ``action`` was only recorded.
         flows: How many.
-        prompts: Distinct prompts, by digest; by span where a tracer gave no digest; 0 at
-            retrieval.
+        prompts: Distinct prompts of each day (UTC), by digest; by span where a tracer gave no
+            digest; 0 at retrieval. The same prompt on another day counts again.
         first_ns: Earliest, nanoseconds since the epoch.
         last_ns: Latest, nanoseconds since the epoch.
+        told: How many were certainly in a prompt that was answered, and nothing kept them from
+            the answer, by the clearance of who read it; none where that is not known.
     """
 
     source: str
@@ -127,6 +126,7 @@ class FlowEdge(Row):
     prompts: int
     first_ns: int
     last_ns: int
+    told: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,31 +159,6 @@ class DecisionRow(Row):
     prompt_digest: str
     prompt_level: str
     completion_digest: str
-    flows: int
-
-
-@dataclass(frozen=True, slots=True)
-class TraceRow(Row):
-    """One trace in a list of traces.
-
-    Attributes:
-        start_ns: Of its first span in the period that was asked for.
-        end_ns: When the last of them ended.
-        service: Of the first span.
-        action: The strictest that was decided and not only recorded; empty where nobody decided.
-        audiences: Names of the audiences, in order.
-        levels: Of its flows, in order of their names.
-        flows: How many.
-    """
-
-    trace_id: str
-    start_ns: int
-    end_ns: int
-    service: str
-    spans: int
-    action: str
-    audiences: tuple[str, ...]
-    levels: tuple[str, ...]
     flows: int
 
 
@@ -240,51 +215,6 @@ class SaidRow(Row):
     kind: str
     digest: str
     excerpt: str
-
-
-@dataclass(frozen=True, slots=True)
-class SpanRow(Row):
-    """One span as it was stored; times in nanoseconds since the epoch."""
-
-    trace_id: str
-    span_id: str
-    parent_span_id: str
-    name: str
-    kind: str
-    service: str
-    scope: str
-    start_ns: int
-    end_ns: int
-    status: str
-    status_message: str
-    attributes: dict[str, str] = field(default_factory=dict)
-    resource: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """The spans of one trace by start, and their flows by span and ordinal."""
-
-    trace_id: str
-    spans: tuple[SpanRow, ...]
-    flows: tuple[FlowRow, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the trace as one tree."""
-        return {
-            "trace_id": self.trace_id,
-            "spans": [span.as_json() for span in self.spans],
-            "flows": [flow.as_json() for flow in self.flows],
-        }
-
-    @classmethod
-    def from_json(cls, tree: Mapping[str, Any]) -> Trace:
-        """Read what ``as_json`` gave."""
-        return cls(
-            trace_id=tree["trace_id"],
-            spans=tuple(map(SpanRow.from_json, tree["spans"])),
-            flows=tuple(map(FlowRow.from_json, tree["flows"])),
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,11 @@ _UNSCOPED: Final = re.compile(
     rf"\b(?:FROM|JOIN)\s+({'|'.join(TABLES)})\b(?!(?:\s+FINAL)?\s+WHERE \{{may_\1\}})"
 )
 
+_OF_TENANTS: Final = re.compile(
+    r"\b(FROM|JOIN)\s+(flows|reached|decisions|otel_traces)\s+WHERE (?=\{may_)"
+)
+"""Reads of tables whose rows have a tenant, where the engine has not been asked to merge them."""
+
 _TENANTS: Final = "{access_tenants:Array(String)}"
 _LEVELS: Final = "{access_levels:Array(String)}"
 _DIGESTS: Final = "{digests:Array(String)}"
@@ -56,8 +61,18 @@ class UnscopedError(AssertionError):
     """A statement reads a table and does not ask who may see its rows: a fault of ours."""
 
 
-def scoped(query: str, access: Access) -> tuple[str, dict[str, Any]]:
+def scoped(
+    query: str, access: Access, *, replaces_spans: bool = True
+) -> tuple[str, dict[str, Any]]:
     """Give the statement that answers only with what ``access`` may see, and its parameters.
+
+    Who sees some tenants is asked about rows as merged: the newest version of a row says whose it
+    is, and an older one, of another tenant, is nobody's any more.
+
+    Args:
+        query: With places for the conditions.
+        access: Who asks.
+        replaces_spans: Whether the table of spans has versions; a Collector's own has none.
 
     Raises:
         UnscopedError: It reads a table without ``WHERE {may_TABLE}``.
@@ -65,6 +80,8 @@ def scoped(query: str, access: Access) -> tuple[str, dict[str, Any]]:
     unscoped = _UNSCOPED.search(query)
     if unscoped is not None:
         raise UnscopedError(f"FROM {unscoped[1]}: expected WHERE {{may_{unscoped[1]}}} behind it")
+    if access.tenants is not None:
+        query = _OF_TENANTS.sub(lambda read: _merged(read, replaces_spans), query)
     places = {
         "{may_flows}": _of_tenants("Tenant", access),
         "{may_reached}": _of_tenants("Tenant", access),
@@ -80,6 +97,12 @@ def scoped(query: str, access: Access) -> tuple[str, dict[str, Any]]:
         "access_tenants": sorted((access.tenants or frozenset()) - {""}),
         "access_levels": sorted((access.levels or frozenset()) - {""}),
     }
+
+
+def _merged(read: re.Match[str], replaces_spans: bool) -> str:
+    if read[2] == "otel_traces" and not replaces_spans:
+        return read[0]
+    return f"{read[1]} {read[2]} FINAL WHERE "
 
 
 def _of_tenants(tenant: str, access: Access) -> str:
@@ -98,7 +121,7 @@ def _of_levels(access: Access, among: bool) -> str:
     if access.tenants is not None:
         named = "[Digest, PromptDigest, CompletionDigest]"
         narrowed = f" AND hasAny({named}, {_DIGESTS})" if among else ""
-        flows = f"SELECT arrayJoin({named}) FROM flows WHERE Tenant IN {_TENANTS}{narrowed}"
+        flows = f"SELECT arrayJoin({named}) FROM flows FINAL WHERE Tenant IN {_TENANTS}{narrowed}"
         conditions.append(f"Digest IN ({flows})")
     return f"({' AND '.join(conditions)})" if conditions else "1"
 

@@ -9,17 +9,8 @@ from ragtrace.store._access import Access
 from ragtrace.store._pages import Place
 from ragtrace.store._questions import REACH_LIMIT, Questions
 from ragtrace.store._reader import FlowFilter
-from ragtrace.store._rows import (
-    DecisionRow,
-    FlowEdge,
-    FlowRow,
-    HourRow,
-    ReachRow,
-    SaidRow,
-    Stats,
-    Trace,
-    TraceRow,
-)
+from ragtrace.store._rows import DecisionRow, FlowEdge, FlowRow, HourRow, ReachRow, SaidRow, Stats
+from ragtrace.store._traces import Trace, TraceRow
 
 __all__ = ["Seen"]
 

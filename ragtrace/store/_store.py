@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, Self
 
+from ragtrace.errors import StoreError
 from ragtrace.store._access import Access
 from ragtrace.store._attach import Told, attach, refuse_unattached, repair
 from ragtrace.store._backup import back_up, restore
@@ -17,6 +18,7 @@ from ragtrace.store._reader import ContentLike, SpanLike
 from ragtrace.store._retention import Retention, retain
 from ragtrace.store._schema import migrate, tokens, version
 from ragtrace.store._seen import Seen
+from ragtrace.store._told_first import told_first
 from ragtrace.store._vault import Vault
 
 __all__ = ["Store"]
@@ -120,8 +122,13 @@ class Store(Questions):
         """Copy everything to a new directory or ``.zip``, and give its size in bytes.
 
         Raises:
-            StoreError: It is there already, or cannot be written.
+            StoreError: It is there already, or cannot be written; a ``.zip`` only a server makes.
         """
+        if self._engine.address.path is not None and destination.suffix == ".zip":
+            raise StoreError(
+                f"backup: {destination}: the embedded engine makes no archives: "
+                "expected a new directory"
+            )
         with self._engine.aside(f"backup {destination}") as client:
             return back_up(client, self._engine.address.database, str(destination))
 
@@ -149,6 +156,8 @@ class Store(Questions):
         Raises:
             StoreError: Some of it may not be stored; writing all of it again is safe.
         """
+        if self._vault is not None:
+            contents = told_first(self, contents)
         with self._engine.writing("store: write") as client:
             for batch in _by_days(spans):
                 client.insert(**span_insert(batch))

@@ -1,7 +1,7 @@
 """Records to OpenTelemetry and back: names, encoder and decoder, in one room so they agree."""
 
 from ragtrace.wire import _names as names
-from ragtrace.wire._content import content_attributes
+from ragtrace.wire._content import content_attributes, plain_name
 from ragtrace.wire._encoder import (
     AttributeValue,
     encode_account,
@@ -26,7 +26,13 @@ from ragtrace.wire._requests import logs_request, traces_requests
 from ragtrace.wire._rope import Piece, Rope, unweave, weave
 from ragtrace.wire._spans import ContentRecord, SpanEvent, SpanRecord
 from ragtrace.wire._turn import Turn, turn
-from ragtrace.wire._undecided import Undecided, decode_chunks, encode_undecided
+from ragtrace.wire._undecided import (
+    Undecided,
+    decode_chunks,
+    encode_undecided,
+    holds_chunks,
+    with_short_names,
+)
 
 __all__ = [
     "AttributeValue",
@@ -51,6 +57,7 @@ __all__ = [
     "encode_lineage",
     "encode_request",
     "encode_undecided",
+    "holds_chunks",
     "is_langfuse",
     "is_langfuse_trace",
     "is_phoenix",
@@ -61,8 +68,10 @@ __all__ = [
     "observed",
     "openinference",
     "phoenix_span",
+    "plain_name",
     "traces_requests",
     "turn",
     "unweave",
     "weave",
+    "with_short_names",
 ]

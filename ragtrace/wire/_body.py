@@ -35,6 +35,7 @@ _WRONG_JSON: Final = (
     KeyError,
     DecodeError,
     EncodeError,
+    SystemError,  # of protobuf's reader, on half a character in the place of a name
 )
 """What json, the UTF-8 codec and protobuf's reader raise on a value of the wrong kind."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ragtrace.model import digest
 from ragtrace.wire import _names as names
 from ragtrace.wire._readable import DOCUMENT_METADATA, TEXT_WORDS, is_closed, is_readable
 from ragtrace.wire._recorded import Recorded, parsed
 
-__all__ = ["content_attributes"]
+__all__ = ["content_attributes", "plain_name"]
 
 MAX_METADATA: Final = 4_096
 """Characters of a JSON value that is looked into; a longer one counts as text."""
@@ -22,6 +23,8 @@ MAX_TITLE: Final = 200
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/@+=-]{0,128}")
 """A number, an id, a name, a path: nothing that a sentence fits into."""
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:/@+=$\[\]-]{1,256}")
+"""The same of attributes, whose names are paths."""
 _SEALED: Final = re.compile(r"sha256:[0-9a-f]{64}")
 """What stands where a text was; sealing it again would lose the text's name."""
 _OURS: Final = frozenset(
@@ -44,6 +47,11 @@ def content_attributes(span: Recorded) -> frozenset[str]:
     Never raises.
     """
     return frozenset(name for name, value in span.attributes.items() if _holds_text(name, value))
+
+
+def plain_name(name: str) -> str:
+    """The name of an attribute, or ``sha256:`` and its digest where a sentence fits into it."""
+    return name if _NAME.fullmatch(name) else f"sha256:{digest(name)}"
 
 
 def _holds_text(name: str, value: str) -> bool:

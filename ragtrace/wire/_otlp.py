@@ -36,6 +36,9 @@ MAX_EVENTS: Final = 1_024
 """Of one span, the first ones: SDKs stop at 128, and a result of a search is one event."""
 MAX_VALUE: Final = 4 * 1024 * 1024
 """Characters of one attribute: a million tokens of a prompt."""
+MAX_NAME: Final = 1_024
+"""Characters of a span's name, or an attribute's: conventions stay below a hundred, and what is
+longer is a text in the wrong place."""
 MAX_SENDER_BYTES: Final = 16 * 1024
 """Resource and scope, encoded: they are stored with every span of theirs."""
 CONTENT_KINDS: Final = frozenset({"chunk", "prompt", "completion"})
@@ -144,6 +147,8 @@ def _span(encoded: bytes, sender: _Sender) -> SpanRecord:
     if len(span.attributes) > MAX_ATTRIBUTES:
         raise WireError(f"span: expected at most {MAX_ATTRIBUTES} attributes")
     attributes = _attributes(span.attributes)
+    if max(len(span.name), *map(len, attributes), 0) > MAX_NAME:
+        raise WireError(f"span: its name and its attributes' names: at most {MAX_NAME} characters")
     if len(encoded) > MAX_VALUE:
         _check_lengths(attributes)
     return SpanRecord(

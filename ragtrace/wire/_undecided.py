@@ -5,17 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ragtrace.model import Attribution, Chunk, Document, Label, LabelledRange, Source
+from ragtrace.model import Attribution, Chunk, Document, Label, LabelledRange, Source, digest
 from ragtrace.wire import _names as names
 from ragtrace.wire._encoder import as_json, encode_label, found
+from ragtrace.wire._recorded import number
 
-__all__ = ["Undecided", "decode_chunks", "encode_undecided"]
+__all__ = ["Undecided", "decode_chunks", "encode_undecided", "holds_chunks", "with_short_names"]
 
 OUTSIDE: Final = "outside"
 """Key of the label of a chunk outside its ranges, where that is another than the whole chunk's."""
+_MORE_FLOWS: Final = f"{names.FLOWS}."
+
+
+MAX_NAME: Final = 1_024
+"""Characters of a name in a flow, addresses among them; a longer one is a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +62,43 @@ def decode_chunks(attributes: Mapping[str, str]) -> list[Chunk]:
     parts = [
         attributes[name]
         for name in sorted(attributes, key=lambda name: (len(name), name))
-        if name in (names.FLOWS, names.DUPLICATE) or name.startswith(f"{names.FLOWS}.")
+        if holds_chunks(name)
     ]
     return [chunk for part in parts for said in _objects(part) if (chunk := _chunk(said))]
+
+
+def holds_chunks(name: str) -> bool:
+    """Whether the attribute of this name is one that ``decode_chunks`` reads."""
+    return name in (names.FLOWS, names.DUPLICATE) or name.startswith(_MORE_FLOWS)
+
+
+def with_short_names(chunk: Chunk) -> Chunk:
+    """``chunk`` with a digest in the place of every name that is too long for one.
+
+    Names come from metadata, where an application may have put a text. A level or a reader that
+    is replaced is one that nobody knows, hence the strictest.
+    """
+    uri = chunk.document.uri
+    return replace(
+        chunk,
+        id=_short(chunk.id),
+        document=replace(chunk.document, id=_short(chunk.document.id), uri=uri and _short(uri)),
+        label=_short_label(chunk.label),
+        ranges=tuple(replace(part, label=_short_label(part.label)) for part in chunk.ranges),
+    )
+
+
+def _short_label(label: Label) -> Label:
+    return replace(
+        label,
+        level=_short(label.level),
+        compartments=frozenset(map(_short, label.compartments)),
+        readers=None if label.readers is None else frozenset(map(_short, label.readers)),
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_NAME and "\n" not in name else f"sha256:{digest(name)}"
 
 
 def _said(flow: Undecided) -> dict[str, Any]:
@@ -88,7 +128,7 @@ def _chunk(said: dict[str, Any]) -> Chunk | None:
             basis=_text(said["basis"]),
             ranges=tuple(_range(part) for part in said.get("ranges", ())),
             rank=_whole(said.get("rank", 0)),
-            score=_number(said.get("score")),
+            score=number(said.get("score")),
         )
     except (KeyError, TypeError, AttributeError):
         return None
@@ -118,7 +158,3 @@ def _whole(said: object) -> int:
     if type(said) is not int or said < 0:
         raise TypeError("expected a whole number")
     return said
-
-
-def _number(said: object) -> float | None:
-    return float(said) if isinstance(said, int | float) and not isinstance(said, bool) else None

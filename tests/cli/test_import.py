@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
 import os
 import subprocess
@@ -13,13 +14,16 @@ from typing import Any
 
 import pytest
 
+from ragtrace.cli._import import _send
 from ragtrace.cli._telemetry import Telemetry, read_telemetry
-from ragtrace.errors import WireError
+from ragtrace.errors import StoreError, WireError
 from ragtrace.model import digest
-from ragtrace.server import Adopter, Client, server_url
+from ragtrace.server import Adopter, Auth, Client, server_url
+from ragtrace.store import Store
 from ragtrace.wire import names, observed
-from tests.engine import KEY
+from tests.engine import KEY, fresh_url
 from tests.golden.bank import ANSWER, PUBLIC, STAFF
+from tests.web import served
 
 pytest.importorskip("chdb")
 
@@ -169,6 +173,36 @@ def test_labels_of_a_policy_are_in_the_map(tmp_path: Path) -> None:
     assert reached["counts"]["prompts"] == 1
 
 
+def _exported(folder: Path) -> Path:
+    """What Phoenix gives of the spans in ``LINES``."""
+    rows = [
+        {
+            "name": span.name,
+            "context": {"trace_id": span.trace_id, "span_id": span.span_id},
+            "parent_id": span.parent_span_id or None,
+            "start_time": span.start_ns / 1e9,
+            "end_time": span.end_ns / 1e9,
+            "attributes": span.attributes,
+        }
+        for span in read(LINES).spans
+    ]
+    file = folder / "export.json"
+    file.write_text(json.dumps(rows))
+    return file
+
+
+@pytest.mark.slow
+def test_an_export_of_what_came_before_is_left_out(tmp_path: Path) -> None:
+    """Phoenix rounds times and knows no service: the same spans would be counted once more."""
+    store, export = tmp_path / "store", _exported(tmp_path)
+    said("import", LINES, "--store", store)
+    before = said("flows", "--store", store)
+    done = said("import", export, "--store", store)
+    assert (done["spans"], done["left_out"], done["flows"]) == (4, 4, 0)
+    assert said("flows", "--store", store) == before
+    assert "4 left out" in ragtrace("import", export, "--store", store).stdout
+
+
 @pytest.mark.slow
 def test_a_server_that_has_the_store_takes_the_import(tmp_path: Path) -> None:
     """It is given what was read, and answers about it."""
@@ -184,9 +218,75 @@ def test_a_server_that_has_the_store_takes_the_import(tmp_path: Path) -> None:
         assert server_url(str(store)) == url
         done = said("import", GOLDEN / "exports" / "langfuse-trace.json", "--store", store)
         assert (done["into"], done["spans"], done["flows"]) == (url, 3, None)
+        for file, left_out in ((LINES, 0), (_exported(tmp_path), 4)):
+            assert said("import", file, "--store", store)["left_out"] == left_out
         with Client(url) as client:
             found = client.reach(digest(STAFF))
         assert {row.flow.stage for row in found} == {"retrieval", "prompt"}
     finally:
         server.terminate()
         server.communicate(timeout=60)
+
+
+def test_a_text_with_half_a_character_is_stored_with_a_replacement(tmp_path: Path) -> None:
+    """JSON can escape one, and no store holds it."""
+    file = tmp_path / "half.jsonl"
+    file.write_text(json.dumps(_ROW | {"name": "half \ud83d"}) + "\n")
+    assert [span.name for span in read(file).spans] == ["half ?"]
+
+
+_ROW = {
+    "context": {"trace_id": "ab" * 16, "span_id": "cd" * 8},
+    "start_time": "2024-01-01T00:00:00Z",
+}
+
+
+@pytest.mark.parametrize("damage", ["text", "duration", "date", "cut"])
+def test_a_damaged_parquet_file_is_an_error_in_words(tmp_path: Path, damage: str) -> None:
+    """Whatever its reader raises: for the bytes, or for a value that Python cannot hold."""
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    odd = {
+        "text": pa.array([b"\xff"]).cast(pa.string(), safe=False) if damage == "text" else None,
+        "duration": pa.array([2**62], pa.duration("s")),
+        "date": pa.array([2**31 - 1], pa.date32()),
+        "cut": pa.array(["x"]),
+    }[damage]
+    file = tmp_path / "spans.parquet"
+    parquet.write_table(pa.table({"context.trace_id": ["ab" * 16], "name": odd}), file)
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(WireError, match=r"spans\.parquet"):
+        read(file)
+
+
+def test_a_parquet_file_is_no_larger_unpacked_than_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text that repeats takes no room in the file, and much in memory."""
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("ragtrace.cli._telemetry.MOST_BYTES", 100_000)
+    rows = [{**_ROW, "name": "x" * 10_000}] * 100
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "bomb.parquet")
+    with pytest.raises(WireError, match="at most 100000 bytes"):
+        read(tmp_path / "bomb.parquet")
+
+
+def test_what_a_server_does_not_store_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its reason: evidence that is missing without a word would be worse."""
+    file, access = tmp_path / "spans.jsonl", tmp_path / "access.yaml"
+    attributes = {"ragtrace": {"tenant": "globex"}}
+    file.write_text(json.dumps(_ROW | {"attributes": attributes}) + "\n")
+    token = hashlib.sha256(b"sesame").hexdigest()
+    access.write_text(f"- {{name: a, token_sha256: {token}, roles: [admin], tenant: acme}}\n")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20sesame")
+    monkeypatch.setenv("RAGTRACE_READ_TOKEN", "sesame")
+    with (
+        Store.open(fresh_url(), KEY) as opened,
+        served(opened, auth=Auth(access_file=str(access))) as url,
+        pytest.raises(StoreError, match=r"1 were not stored: span: ragtrace\.tenant"),
+    ):
+        _send(read(file), url, lambda _: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from ragtrace.model import Message, Prompt, digest
 from ragtrace.policy import parse_policy
 from ragtrace.server import _adopt
 from ragtrace.server._adopt import UNLABELLED, Adopter
-from ragtrace.wire import Rope, SpanRecord, names, unweave
+from ragtrace.wire import Rope, SpanRecord, decode_chunks, names, unweave
 from tests.engine import flow
 from tests.engine import span as ours
 from tests.server import foreign
@@ -224,12 +225,106 @@ def test_a_span_that_cannot_be_read_is_sealed_all_the_same(
     assert adopter.failed == 1
 
 
-def test_what_is_adopted_already_stays() -> None:
-    """A span that has been through this is not taken for text again."""
+def test_what_claims_to_be_adopted_is_not_believed() -> None:
+    """It is not taken for text again, and what it says in our names is left out."""
     once = adopted(foreign.root(), retrieval(2, note()), call(3, NOTE))
     twice, contents = Adopter().adopt(once)
-    assert twice == once
     assert contents == []
+    assert foreign.holds_text(twice) == []
+    for one in twice:
+        assert {k for k in one.attributes if k.startswith("ragtrace.")} <= {names.OBSERVED}
+        assert one.attributes.get(names.OBSERVED, "1") == "1"
+
+
+def test_a_sender_cannot_say_of_which_version_its_span_is() -> None:
+    """Nor what was decided about it; who it was for, an application may say."""
+    raw = retrieval(2, note())
+    claims = {
+        names.OBSERVED: "18446744073709551615",
+        names.DECISION_ACTION: "allow",
+        f"{names.FLOWS}.1": "[]",
+        names.AUDIENCE: "customer",
+        names.TENANT: "acme",
+    }
+    made = adopted(foreign.root(), replace(raw, attributes={**raw.attributes, **claims}))[1]
+    assert made.attributes[names.OBSERVED] == "2"
+    assert names.DECISION_ACTION not in made.attributes
+    assert f"{names.FLOWS}.1" not in made.attributes
+    assert made.attributes[names.AUDIENCE] == "customer"
+    assert made.attributes[names.TENANT] == "acme"
+
+
+def test_a_span_id_of_ours_is_no_step_of_another_tracer() -> None:
+    """Whoever knows the id of our span changes nothing of what it told."""
+    adopter = Adopter()
+    own = replace(ours(9), trace_id=f"{1:032x}", span_id=foreign.span_id(3))
+    adopter.adopt([foreign.root(), retrieval(2, note()), own])
+    (forged,), contents = adopter.adopt([call(3, NOTE)])
+    assert names.STAGE not in forged.attributes
+    assert contents == []
+    assert adopter.recall(own.trace_id)[own.span_id].ours
+
+
+def test_of_spans_that_are_no_steps_little_is_remembered() -> None:
+    """Neither what they say at length, nor without a bound."""
+    long = {f"app.{place}": "word " * 2_000 for place in range(10)}
+    chain = foreign.root()
+    adopter = Adopter()
+    adopter._window = _adopt.Window(characters=20_000)
+    adopter.adopt([replace(chain, attributes=chain.attributes | long), retrieval(2, note())])
+    assert adopter.recall(chain.trace_id)
+    assert 0 < adopter._window._held < 5_000
+    for number in range(3, 50):
+        adopter.adopt([foreign.span(number, said="a word")])
+    assert adopter._window._held <= 20_000
+
+
+def test_of_our_own_steps_flows_and_times_are_remembered_within_bounds() -> None:
+    """The service that was told of longest ago is forgotten first."""
+    from ragtrace.server._beside import Beside
+
+    told = told_by_us(retrieval(2, article()), ARTICLE)
+    size = len(told.attributes[names.FLOWS])
+    beside = Beside(most=size * 3 // 2)
+    beside.note([replace(told, service=name) for name in ("a", "b")])
+    assert ("a" in beside, "b" in beside) == (False, True)
+    assert beside._held == size
+
+
+def test_our_own_flows_are_not_read_until_another_tracer_tells_of_the_same_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All that comes in is ours as a rule, and reading it takes longer than storing it."""
+    from ragtrace.server import _beside
+
+    read: list[object] = []
+    real = _beside.decode_chunks
+    monkeypatch.setattr(_beside, "decode_chunks", lambda said: read.append(said) or real(said))
+    adopter = Adopter()
+    search = retrieval(2, article())
+    adopter.adopt([told_by_us(search, ARTICLE)])
+    assert not read
+    adopter.adopt([search])
+    assert len(read) == 1
+
+
+def test_asking_whether_a_trace_is_open_waits_for_no_attribution(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is asked where all requests are answered."""
+    adopter = Adopter()
+    asked: list[bool] = []
+    real = _adopt.derive
+
+    def derive(*given: Any) -> Any:
+        thread = threading.Thread(target=lambda: asked.append(adopter.is_open(f"{1:032x}")))
+        thread.start()
+        thread.join(20)
+        return real(*given)
+
+    monkeypatch.setattr(_adopt, "derive", derive)
+    adopter.adopt([foreign.root(), retrieval(2, note())])
+    assert asked == [False]
 
 
 def test_the_session_of_the_root_is_that_of_the_trace() -> None:
@@ -286,3 +381,80 @@ def test_what_ragtrace_did_not_tell_is_not_hidden(change: str) -> None:
     adopter.adopt([own])
     made, _ = adopter.adopt([search])
     assert flows(made[0]).keys() == {"article", "note"}
+
+
+def test_a_prompt_in_which_nothing_is_found_is_as_what_nobody_labelled() -> None:
+    """It may hold anything; the policy says what that means, and its lowest level does not."""
+    adopter = Adopter(parse_policy(POLICY.encode()))
+    (_, chat), contents = adopter.adopt([foreign.root(), call(3, "of no document")])
+    assert chat.attributes[names.PROMPT_LEVEL] == "restricted"
+    assert {one.level for one in contents} == {"restricted"}
+
+
+def test_what_came_without_its_text_may_be_in_any_prompt() -> None:
+    """It is looked for in vain, so a prompt of its trace has its level at least."""
+    secret = ("board", "", {"label": "restricted"})
+    _, _, chat = adopted(foreign.root(), retrieval(2, secret, note()), call(3, NOTE), policy=POLICY)
+    assert flows(chat).keys() == {"note"}
+    assert chat.attributes[names.PROMPT_LEVEL] == "restricted"
+
+
+def test_the_same_short_answer_to_another_question_is_another_call() -> None:
+    """Only what was asked says whether ragtrace has told of the call."""
+    own = ours(9, ragtrace__completion__digest=digest("Yes"))
+    own = replace(own, trace_id=f"{1:032x}")
+    _, chat = adopted(foreign.root(), call(3, NOTE, answer="Yes"), own)[:2]
+    assert names.DUPLICATE not in chat.attributes
+
+
+def test_of_a_step_that_ragtrace_told_no_text_is_filed() -> None:
+    """The application has decided which of its texts leave it."""
+    prompt = Prompt((Message("user", f"{NOTE}\n{QUESTION}"),))
+    own = replace(ours(9, ragtrace__prompt__digest=prompt.digest), trace_id=f"{1:032x}")
+    _, contents = Adopter().adopt([foreign.root(), call(3, NOTE), own])
+    assert contents == []
+    search = retrieval(2, note())
+    adopter = Adopter()
+    adopter.adopt([told_by_us(search, NOTE)])
+    assert adopter.adopt([search])[1] == []
+
+
+@pytest.mark.parametrize("recorded", ["too much", "nothing"])
+def test_a_prompt_that_is_not_at_hand_has_the_strictest_level(
+    recorded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has looked into it; the call is a step of the trace all the same."""
+    raw = call(3, NOTE)
+    if recorded == "too much":
+        monkeypatch.setattr(_adopt, "MOST_CHARACTERS", len(NOTE))
+    else:
+        kept = {k: v for k, v in raw.attributes.items() if "input" not in k}
+        raw = replace(raw, attributes=kept)
+    adopter = Adopter(
+        parse_policy(POLICY.replace("unlabelled: restricted", "unlabelled: public").encode())
+    )
+    (_, chat), contents = adopter.adopt([foreign.root(), raw])
+    assert chat.attributes[names.STAGE] == "prompt"
+    assert chat.attributes[names.PROMPT_LEVEL] == "restricted"
+    assert {one.level for one in contents} == {"restricted"}
+
+
+def test_a_text_behind_the_word_of_a_seal_is_sealed() -> None:
+    """Only a digest and nothing beside it passes for what was sealed before."""
+    for text in (f"sha256:{NOTE}", f"sha256:{digest(NOTE)} {NOTE}", f"sha256:{digest(NOTE)}\n"):
+        made, _ = Adopter().adopt([foreign.span(1, input__value=text)])
+        assert made[0].attributes["input.value"] == f"sha256:{digest(text)}"
+
+
+def test_a_text_in_a_name_is_sealed() -> None:
+    """Of an attribute, and of a document, an address, a level that its metadata names."""
+    made, _ = Adopter().adopt([replace(foreign.span(1), attributes={NOTE: "1", "a.b": "2"})])
+    said = made[0].attributes
+    assert (said[f"sha256:{digest(NOTE)}"], said["a.b"]) == ("1", "2")
+    long = NOTE * 20
+    metadata = {"label": long, "url": long, "doc_id": long}
+    made, _ = Adopter().adopt([foreign.retrieval(2, ("note", NOTE, metadata))])
+    assert long not in repr(made)
+    (chunk,) = decode_chunks(made[0].attributes)
+    sealed = f"sha256:{digest(long)}"
+    assert (chunk.document.id, chunk.document.uri, chunk.label.level) == (sealed, sealed, sealed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import re
 import subprocess
@@ -18,12 +19,12 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from ragtrace.model import Message, Prompt, digest
+from ragtrace.model import Action, Message, Prompt, digest
 from ragtrace.server import Auth
 from ragtrace.server.dashboard import Levels
 from ragtrace.server.dashboard._asked import Asked
-from ragtrace.server.dashboard._map import flow_map
-from ragtrace.store import OWNER, Store
+from ragtrace.server.dashboard._map import flow_map, told_beyond
+from ragtrace.store import OWNER, FlowFilter, Store
 from ragtrace.wire import ContentRecord, Piece, Rope, SpanRecord
 from tests.engine import flow, span, store
 from tests.web import client_of, get, run, served
@@ -206,6 +207,42 @@ def test_what_was_told_beyond_clearance_is_counted(store: Store) -> None:
     found = flow_map(store.seen_by(OWNER), Asked.read(ALL), Levels())
     beyond = {(one.edge.action, one.edge.mode): one.beyond for one in found.edges if one.beyond}
     assert beyond == {("allow", "enforce"): 1, ("drop", "shadow"): 1}
+
+
+def test_what_was_told_long_ago_is_counted_too(store: Store) -> None:
+    """However many flows of the level came after it."""
+    told = {"action": "allow", "verdict": "certain", "level": "staff_only"}
+    newer = [span(n, *(flow(place) for place in range(300))) for n in range(2, 9)]
+    store.write([span(1, flow(0, **told)), *newer])
+    found = flow_map(store.seen_by(OWNER), Asked.read(ALL), Levels())
+    assert sum(one.beyond for one in found.edges) == 1
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_the_map_counts_as_told_what_the_list_calls_disclosed(store: Store, narrow: bool) -> None:
+    """For every action, in shadow or not, blocked or answered, at either stage."""
+    spans = []
+    for blocked, answered, stage in itertools.product((0, 1), (0, 1), ("prompt", "retrieval")):
+        flows = [
+            flow(place, action=action, mode=mode, verdict=verdict)
+            for place, (action, mode, verdict) in enumerate(
+                itertools.product(
+                    ["", *map(str, Action)], ["enforce", "shadow"], ["certain", "ambiguous", "none"]
+                )
+            )
+        ]
+        decided = {
+            "ragtrace__stage": stage,
+            "ragtrace__decision__action": "block" if blocked else "allow",
+            "ragtrace__decision__mode": "enforce",
+            "session__id": "s",
+        } | ({} if answered else {"ragtrace__completion__digest": None})
+        spans.append(span(len(spans) + 1, *flows, **decided))
+    store.write(spans)
+    where = FlowFilter() if narrow else FlowFilter(session="s")
+    told = sum(count for edge in store.edges(where, access=OWNER) for _, count in edge.told)
+    listed = store.flows(where, access=OWNER)
+    assert told == sum(told_beyond(Levels(), one) for one in listed) > 0
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -394,6 +431,26 @@ def test_the_form_leads_nowhere_else(store: Store, tmp_path: Path, elsewhere: st
             return await client.post("/login", data={"token": "all", "next": elsewhere})
 
     assert asyncio.run(enter()).headers["location"] == "/map"
+
+
+@pytest.mark.parametrize("odd", ["http://[", "//[", "/\\\\["])
+def test_an_address_that_is_none_is_no_fault(store: Store, odd: str) -> None:
+    """In the form's way on, and as the site that a request says it is from."""
+    form, entered, foreign = run(
+        store,
+        get("/login", next=odd),
+        {"method": "POST", "url": "/login", "data": {"token": "x", "next": odd}},
+        {"method": "POST", "url": "/login", "data": {}, "headers": {"origin": odd}},
+    )
+    assert (form.status_code, entered.status_code, foreign.status_code) == (200, 401, 403)
+    assert 'value="/map"' in form.text
+
+
+@pytest.mark.parametrize("path", ["/map", "/map.json", "/decisions", "/reach.json"])
+def test_a_condition_is_said_once(store: Store, path: str) -> None:
+    """Else one of the two would be passed over, and the page show more than was meant."""
+    (answer,) = run(store, get(f"{path}?tenant=acme&tenant=globex"))
+    assert (answer.status_code, answer.json()["detail"]) == (400, "tenant: expected once")
 
 
 def test_the_socket_asks_as_the_page_does(store: Store, tmp_path: Path) -> None:

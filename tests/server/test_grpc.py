@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,7 @@ from ragtrace.server import Auth, Limits, create_app
 from ragtrace.server._grpc import OtlpServer
 from ragtrace.store import OWNER, Store
 from tests.engine import flow, span, store
+from tests.server.test_held import Stuck
 from tests.web import Slow, in_background, protobuf, text_log
 
 __all__ = ["store"]
@@ -102,6 +104,7 @@ def test_a_real_exporter_is_understood(
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     logs.add_log_record_processor(SimpleLogRecordProcessor(OTLPLogExporter(**options)))
     with provider.get_tracer("ragtrace").start_as_current_span("chat gpt") as live:
+        live.set_attribute("ragtrace.request.id", "r1")
         live.set_attribute("ragtrace.flows", "[" + ",".join(['{"document": "d"}'] * 300) + "]")
     content = {"digest": digest("hello"), "kind": "chunk", "level": "internal"}
     logs.get_logger("ragtrace").emit(
@@ -196,8 +199,6 @@ def test_a_store_that_fails_is_unavailable() -> None:
 
 def test_a_token_is_asked_for_before_the_body_is_read(tmp_path: Any) -> None:
     """With an access file, whoever shows no token that may send is unauthenticated."""
-    import hashlib
-
     token = hashlib.sha256(b"sesame").hexdigest()
     access = tmp_path / "access.yaml"
     access.write_text(f"- name: bank\n  token_sha256: {token}\n  roles: [ingest]\n")
@@ -210,6 +211,58 @@ def test_a_token_is_asked_for_before_the_body_is_read(tmp_path: Any) -> None:
     right = (("authorization", "Bearer sesame"),)
     assert ask(slow := Slow(0), body, auth=auth, metadata=right) == b""
     assert slow.writes == [1]
+
+
+def test_what_a_cancelled_call_left_behind_is_held_until_it_is_written() -> None:
+    """Else those who call and go away fill the memory, and nobody is turned away."""
+    stuck, body = Stuck(), protobuf(span(1))
+
+    async def come_and_go() -> tuple[int, int]:
+        async with calling(stuck, limits=Limits(group_seconds=0.0)) as (channel, intake):
+            for number in range(1, 6):
+                call = channel.unary_unary(TRACES)(body)
+                while intake.inbound.held < number * len(body):
+                    await asyncio.sleep(0.01)
+                call.cancel()
+            await asyncio.sleep(0.2)  # the server hears of it
+            held = intake.inbound.held
+            stuck.go_on.set()
+            while intake.inbound.held:
+                await asyncio.sleep(0.01)
+            return held, sum(stuck.writes)
+
+    assert asyncio.run(asyncio.wait_for(come_and_go(), 20)) == (5 * len(body), 5)
+
+
+def test_a_message_that_stalls_is_given_up() -> None:
+    """With a time to come back; what waits to be read is not kept waiting for it."""
+
+    async def stalling() -> AsyncIterator[bytes]:
+        await asyncio.sleep(20)
+        yield b""
+
+    async def once() -> grpc.aio.AioRpcError:
+        async with calling(Slow(0), limits=Limits(read_seconds=0.05)) as (channel, _):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await channel.stream_unary(TRACES)(stalling())
+            return refused.value
+
+    error = asyncio.run(asyncio.wait_for(once(), 10))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert details(error).details[0].Is(RetryInfo.DESCRIPTOR)
+
+
+def test_a_key_is_bound_over_grpc_too(tmp_path: Any, store: Store) -> None:
+    """Its tenant stands on what is stored, and another's is counted and left out."""
+    token = hashlib.sha256(b"sesame").hexdigest()
+    access = tmp_path / "access.yaml"
+    access.write_text(f"- {{name: bank, token_sha256: {token}, roles: [ingest], tenant: acme}}\n")
+    body = protobuf(span(1, flow()), span(2, flow(), ragtrace__tenant="globex"))
+    shown = (("authorization", "Bearer sesame"),)
+    answer = ask(store, body, auth=Auth(access_file=str(access)), metadata=shown)
+    part = ExportTraceServiceResponse.FromString(answer).partial_success
+    assert part.rejected_spans == 1
+    assert [row.tenant for row in store.flows(access=OWNER)] == ["acme"]
 
 
 def test_gigantic_numbers_of_callers_wait_their_turn() -> None:

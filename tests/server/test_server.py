@@ -50,6 +50,7 @@ def test_a_real_exporter_is_understood(store: Store) -> None:
             provider.add_span_processor(BatchSpanProcessor(exporter))
         with provider.get_tracer("ragtrace").start_as_current_span("chat gpt") as live:
             live.set_attribute("ragtrace.stage", "prompt")
+            live.set_attribute("ragtrace.request.id", "r1")
             live.set_attribute("ragtrace.flows", json.dumps([flow(n) for n in range(500)]))
         provider.shutdown()
         with Client(url) as client:

@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from ragtrace.errors import StoreError
 from ragtrace.model import Message, Prompt, digest
 from ragtrace.policy import parse_policy
+from ragtrace.server import _settle, _settler
 from ragtrace.server._adopt import Adopter
-from ragtrace.server._settle import Settler, adopt_stored, settle
+from ragtrace.server._adopt_stored import adopt_stored
+from ragtrace.server._settle import settle
+from ragtrace.server._settler import Settler
 from ragtrace.store import OWNER, FlowRow, Store
 from ragtrace.wire import SpanRecord
 from tests.engine import KEY, flow, fresh_url
@@ -164,13 +167,33 @@ def _flows(store: Store, trace: int) -> tuple[FlowRow, ...]:
     return store.trace(f"{trace:032x}", access=OWNER).flows
 
 
+def test_what_is_taken_back_of_many_traces_goes_at_once(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each statement has the engine write parts anew."""
+    first, second = servers
+    taken: list[int] = []
+    real = _settle.withdraw
+    monkeypatch.setattr(
+        _settle,
+        "withdraw",
+        lambda store, flows: (taken.append(len(flows)), real(store, flows)),
+    )
+    for trace in (811, 812, 813):
+        _, search, _, outer, inner, *_ = spans_of(trace)
+        first.take(search, inner)
+        second.take(outer)
+    second.settler.drain()
+    assert taken == [3]
+
+
 def test_settling_again_writes_nothing(servers: tuple[Server, Server]) -> None:
     """Once a trace is settled, nobody writes it anew."""
     server = servers[0]
     server.take(*spans_of(800))
-    settle(server.store, server.adopter, f"{800:032x}")
+    settle(server.store, server.adopter, [f"{800:032x}"])
     before = server.store.trace(f"{800:032x}", access=OWNER)
-    assert settle(server.store, server.adopter, f"{800:032x}")
+    assert settle(server.store, server.adopter, [f"{800:032x}"])
     assert server.store.trace(f"{800:032x}", access=OWNER) == before
 
 
@@ -195,6 +218,50 @@ def test_a_text_filed_too_freely_is_taken_back(servers: tuple[Server, Server]) -
     second.take(retrieval(2, note(), trace=802))
     second.settler.drain()
     assert _levels(first.store, digest(said)) == {"staff_only"}
+
+
+def test_a_text_that_another_trace_tells_of_is_not_taken_back(
+    servers: tuple[Server, Server],
+) -> None:
+    """Who may read the one may go on reading it, though they may not read the other's prompt."""
+    first, second = servers
+    said = "What two models answer to two questions."
+    first.take(foreign.root(trace=806), call(4, NOTE, answer=said, trace=806))
+    first.take(
+        foreign.root(trace=807),
+        retrieval(2, article(), trace=807),
+        call(4, ARTICLE, answer=said, trace=807),
+    )
+    second.take(retrieval(2, note(), trace=806))
+    second.settler.drain()
+    assert _levels(first.store, digest(said)) == {"public", "staff_only"}
+
+
+def test_a_span_of_ours_is_not_settled(servers: tuple[Server, Server]) -> None:
+    """Not under the id of a foreign one that is remembered, nor is what it told taken back."""
+    first, second = servers
+    own = ours(9, flow(0), ragtrace__stage="retrieval", ragtrace__prompt__digest=None)
+    own = replace(own, trace_id=f"{808:032x}", span_id=foreign.span_id(2, 808))
+    second.take(retrieval(2, note(), trace=808))
+    first.take(foreign.root(trace=808), own, call(4, NOTE, trace=808))
+    for server in servers:
+        server.settler.drain()
+    trace = first.store.trace(own.trace_id, access=OWNER)
+    assert [s.scope for s in trace.spans if s.span_id == own.span_id] == ["ragtrace"]
+    assert [f.document for f in trace.flows if f.span_id == own.span_id] == ["doc-0"]
+
+
+def test_a_call_of_which_nothing_was_recorded_holds_up_no_other(
+    servers: tuple[Server, Server],
+) -> None:
+    """A search that comes in late is found in the prompts that are there."""
+    first, second = servers
+    silent = call(5, trace=805)
+    said = {name: value for name, value in silent.attributes.items() if "input" not in name}
+    first.take(call(4, NOTE, trace=805), replace(silent, attributes=said))
+    second.take(retrieval(2, note(), trace=805))
+    second.settler.drain()
+    assert {flow.stage for flow in _flows(first.store, 805)} == {"retrieval", "prompt"}
 
 
 def _levels(store: Store, name: str) -> set[str]:
@@ -235,6 +302,47 @@ def test_a_collectors_spans_are_adopted_and_their_texts_removed() -> None:
     server.store.close()
 
 
+def test_what_a_collector_stored_in_events_is_read_and_removed() -> None:
+    """Some tracers write documents and messages as events, and none of it stays in the table."""
+    server = Server(fresh_url())
+    search = foreign.span(2, gen_ai__operation__name="vector_db_retrieve")
+    plain = foreign.span(3, ai__settings__x=1)
+    server.store.write([foreign.root(), search, plain])
+    _store_event(server.store, search, "db.query.result", "db.query.result.document", NOTE)
+    _store_event(server.store, plain, "exception", "exception.message", NOTE)
+    assert adopt_stored(server.store, server.adopter) == 3
+    with server.store._engine.reading("test") as client:
+        rows = client.query("SELECT toString(Events.Attributes) FROM otel_traces").result_rows
+    assert len(rows) == 3
+    assert not any(NOTE[:25] in text for (text,) in rows)
+    (found,) = server.store.trace(f"{1:032x}", access=OWNER).flows
+    assert (found.span_id, found.digest) == (search.span_id, digest(NOTE))
+    server.store.close()
+
+
+def _store_event(store: Store, of: SpanRecord, name: str, key: str, value: str) -> None:
+    """Store a span once more, with one event, as a Collector writes it."""
+    kept = "Timestamp, TraceId, SpanId, ParentSpanId, SpanName, ServiceName, ScopeName"
+    kept += ", SpanAttributes, Duration"
+    with store._engine.writing("test") as client:
+        client.command(
+            f"INSERT INTO otel_traces ({kept}, Events.Timestamp, Events.Name, Events.Attributes) "
+            f"SELECT {kept}, [Timestamp], [{{name:String}}], "
+            "[map({key:String}, {value:String})] FROM otel_traces WHERE SpanId = {span:String}",
+            parameters={"name": name, "key": key, "value": value, "span": of.span_id},
+        )
+
+
+def test_a_collectors_spans_of_vercels_sdk_are_found() -> None:
+    """By its own names, where it writes no others."""
+    server = Server(fresh_url())
+    server.store.write([foreign.span(2, ai__prompt=NOTE)])
+    assert adopt_stored(server.store, server.adopter) == 1
+    spans = server.store.trace(f"{1:032x}", access=OWNER).spans
+    assert foreign.holds_text(SpanRecord(**span.as_json()) for span in spans) == []
+    server.store.close()
+
+
 def test_the_thread_settles_and_closing_drains() -> None:
     """A running settler does it by itself; one that is closed leaves nothing waiting."""
     server = Server(fresh_url())
@@ -259,6 +367,27 @@ def test_the_thread_settles_and_closing_drains() -> None:
 
 def _in_prompt(store: Store) -> bool:
     return any(flow.stage == "prompt" for flow in store.flows(access=OWNER))
+
+
+def test_closing_settles_what_a_round_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round ends where the server is closed; the rest of it is settled then, not forgotten."""
+    seen: list[str] = []
+    settler: Settler
+
+    def rewrite(_: Any, __: Any, trace_id: str) -> Any:
+        seen.append(trace_id)
+        settler._closed = True
+        return _settle.Settled(True, (), frozenset())
+
+    monkeypatch.setattr(_settler, "rewrite", rewrite)
+    monkeypatch.setattr(_settler, "adopted_traces", lambda *_: [])
+    settler = Settler(None, Adopter(), delays=(0.0,))  # type: ignore[arg-type]
+    for trace in (1, 2, 3):
+        settler.note(Adopter().adopt([call(4, NOTE, trace=trace)])[0])
+    settler._run()
+    assert len(seen) == 1
+    settler.close()
+    assert sorted(seen) == [f"{trace:032x}" for trace in (1, 2, 3)]
 
 
 def test_at_its_start_a_server_settles_what_another_left() -> None:

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ragtrace.errors import ConfigError
-from ragtrace.server import Tls, serve
+from ragtrace.server import Client, Tls, client_context, serve, server_url
+from ragtrace.server._tls import AUTHORITIES, OWN_CERT, OWN_KEY
 from tests.engine import span
 from tests.web import PROTOBUF, protobuf
 
@@ -165,6 +166,48 @@ def test_files_that_are_of_no_use_are_refused(
     ca = tmp_path / client_ca if client_ca is not None else None
     with pytest.raises(ConfigError, match=reason):
         Tls(tmp_path / cert, tmp_path / key, ca)
+
+
+def test_a_command_trusts_and_shows_what_exporters_do(
+    tmp_path: Path, authority: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A private authority, and a certificate of its own, by the variables of the protocol."""
+    own, client = pair(tmp_path, "server", authority), pair(tmp_path, "client", authority)
+    options = ("--tls-cert", own.cert, "--tls-key", own.key, "--tls-client-ca", authority.cert)
+    given = {
+        AUTHORITIES: str(authority.cert),
+        OWN_CERT: str(client.cert),
+        OWN_KEY: str(client.key),
+    }
+    for name in given:
+        monkeypatch.delenv(name, raising=False)
+    with serving(tmp_path, *options) as said:
+        assert server_url(str(tmp_path / "db")) is None
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        assert server_url(str(tmp_path / "db")) == said["url"]
+        with Client(said["url"]) as asking:
+            assert asking.stats().spans == 0
+
+
+@pytest.mark.parametrize("name", [AUTHORITIES, OWN_CERT])
+def test_a_certificate_that_is_none_is_named(tmp_path: Path, name: str) -> None:
+    """By the variable that says it; the file's content is not repeated."""
+    (tmp_path / "junk").write_text("secret words")
+    for file in ("junk", "missing"):
+        with pytest.raises(ConfigError, match=name) as refused:
+            client_context({name: str(tmp_path / file)})
+        assert "secret" not in str(refused.value)
+
+
+def test_behind_a_proxy_a_server_asks_its_senders_who_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody could send at all, which is said before anything is made."""
+    monkeypatch.delenv("RAGTRACE_ACCESS", raising=False)
+    with pytest.raises(ConfigError, match="RAGTRACE_ACCESS"):
+        serve(str(tmp_path / "db"), port=0, behind_proxy=True)
+    assert not (tmp_path / "db").exists()
 
 
 def test_whom_anybody_could_send_to_does_not_start(

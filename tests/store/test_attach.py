@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ragtrace.errors import StoreError
-from ragtrace.store import OWNER, Store
+from ragtrace.store import OWNER, Access, Store
 from ragtrace.store._engine import Address, Engine
 from ragtrace.store._inserts import span_insert
 from ragtrace.wire import SpanRecord
@@ -134,3 +134,34 @@ def test_a_collectors_table_is_not_taken_over_unasked() -> None:
     _exported(url, _spans(1, 2))
     with pytest.raises(StoreError, match="store attach"):
         Store.open(url)
+
+
+def test_a_version_is_computed_as_in_a_table_of_ours() -> None:
+    """Else another tracer's span could be newer than ours in the one and not in the other."""
+    url, plain = fresh_url(), fresh_url()
+    _exported(url, _spans(1, 2))
+    Store.attach(url, _quiet)
+    asked = (
+        "SELECT default_expression FROM system.columns WHERE database = currentDatabase() "
+        "AND table = 'otel_traces' AND name = 'Version'"
+    )
+    found = []
+    with Store.open(url) as attached, Store.open(plain) as ours:
+        for store in (attached, ours):
+            with store._engine.reading("test") as client:
+                found.append(client.query(asked).result_rows)
+    assert found[0] == found[1] != []
+
+
+def test_a_tenants_reader_is_answered_over_a_collectors_table() -> None:
+    """Though that has no versions of rows: of a row in it each counts by itself."""
+    url = fresh_url()
+    other = replace(span(9), attributes={**span(9).attributes, "ragtrace.tenant": "globex"})
+    _exported(url, [*_spans(1, 3), other])
+    Store.attach(url, lambda *_: None)
+    acme = Access("acme", frozenset({"read"}), None, frozenset({"acme"}))
+    with Store.open(url) as opened:
+        assert len(opened.traces(access=acme)) == 2
+        assert opened.stats(access=acme).spans == 2
+        assert len(opened.trace(f"{1:032x}", access=acme).flows) == 2
+        assert len(opened.flows(access=acme)) == 4

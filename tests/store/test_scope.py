@@ -268,3 +268,46 @@ def test_a_page_is_full_though_newer_versions_replaced_rows(store: Store) -> Non
     where = FlowFilter(level="staff_only")
     assert [row.time_ns - START_NS for row in store.flows(where, 3, access=OWNER)] == [3, 2, 1]
     assert [row.level for row in store.flows(limit=5, access=OWNER)] == ["public"] * 5
+
+
+SUPERSEDED = {
+    "flows": lambda s, a: s.flows(access=a),
+    "decisions": lambda s, a: s.decisions(access=a),
+    "traces": lambda s, a: s.traces(access=a),
+    "edges": lambda s, a: s.edges(access=a),
+    "edges of a user": lambda s, a: s.edges(FlowFilter(user="u1"), access=a),
+    "hours": lambda s, a: s.hours(access=a),
+    "reach": lambda s, a: s.reach("doc-0", access=a),
+    "texts": lambda s, a: s.texts([digest("the fees")], access=a),
+    "said": lambda s, a: s.said("fees", access=a),
+    "trace": lambda s, a: s.trace(f"{1:032x}", access=a).flows,
+    "trace by prefix": lambda s, a: s.trace(f"{1:032x}"[:30], access=a).flows,
+    "stats": lambda s, a: [
+        count
+        for count in (s.stats(access=a).spans, s.stats(access=a).flows, s.stats(access=a).texts)
+        if count
+    ],
+}
+"""Every question, as what it shows."""
+
+
+@pytest.mark.parametrize("name", SUPERSEDED)
+def test_a_row_that_a_newer_version_replaced_is_not_its_former_tenants(
+    store: Store, name: str
+) -> None:
+    """The newest version says whose it is, before anybody is asked what they may see."""
+    fees = flow(0, digest=digest("the fees"))
+    decided = {"ragtrace__decision__action": "drop", "ragtrace__request__id": None}
+    for version, tenant in (("1", "acme"), ("2", "globex")):
+        made = span(1, fees, ragtrace__observed=version, ragtrace__tenant=tenant, **decided)
+        store.write([made], [content("the fees")])
+
+    def shown(tenant: str) -> Any:
+        access = Access("somebody", frozenset({"read"}), None, frozenset({tenant}))
+        try:
+            return SUPERSEDED[name](store, access)
+        except TraceNotFoundError:
+            return []
+
+    assert not shown("acme")
+    assert shown("globex")

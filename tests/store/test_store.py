@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 
 from ragtrace.model import digest
-from ragtrace.store import OWNER, FlowFilter, FlowRow, ReachRow, Store, Trace, TraceNotFoundError
+from ragtrace.store import (
+    OWNER,
+    FlowFilter,
+    FlowRow,
+    ReachRow,
+    Store,
+    Trace,
+    TraceNotFoundError,
+    _lists,
+)
 from ragtrace.wire import SpanRecord
+from ragtrace.wire._encoder import as_json
 from tests.engine import KEY, START_NS, content, flow, fresh_url, span, store
 
 __all__ = ["store"]  # the fixture
@@ -254,6 +264,18 @@ def test_every_filter_field_filters(store: Store, where: FlowFilter, expected: s
     assert sum(edge.flows for edge in store.edges(where, access=OWNER)) == len(expected)
 
 
+def test_a_list_is_whole_however_many_moments_it_has(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than one statement names."""
+    store.write([span(n, flow(0), flow(1)) for n in range(1, 10)])
+    whole = store.flows(access=OWNER)
+    monkeypatch.setattr(_lists, "MOST_MOMENTS", 2)
+    assert store.flows(access=OWNER) == whole
+    assert store.flows(limit=7, access=OWNER) == whole[:7]
+    assert len(whole) == 18
+
+
 def test_flows_are_limited_to_the_newest(store: Store) -> None:
     """The limit counts rows that differ, not rows that were sent twice."""
     for _ in range(2):
@@ -324,3 +346,19 @@ def test_a_parameter_is_only_ever_a_value(store: Store, text: str) -> None:
     with pytest.raises(TraceNotFoundError):
         store.trace(text, access=OWNER)
     assert store.stats(access=OWNER).flows == 2
+
+
+def test_a_score_beyond_all_numbers_is_none(store: Store) -> None:
+    """JSON has no word for infinity, and every answer is JSON."""
+    told = json.dumps([flow()]).replace('"score": 0.5', '"score": 1' + "0" * 400)
+    store.write([span(1, ragtrace__flows=told)])
+    assert [row.score for row in store.flows(access=OWNER)] == [None]
+
+
+def test_a_name_with_half_a_character_hides_no_flow(store: Store) -> None:
+    """A file's name may hold one; the flows beside it are there, and it is, with a replacement."""
+    names = ["kb/fees-\udcff.md", "kb/\U0001f600.md"]
+    told = as_json([flow(place, document=name) for place, name in enumerate(names)])
+    store.write([span(1, ragtrace__flows=told)])
+    found = {row.document for row in store.flows(access=OWNER)}
+    assert found == {"kb/fees-?.md", "kb/\U0001f600.md"}

@@ -76,6 +76,15 @@ def test_words_pass_the_filter_and_the_newest_come_first(store: Store) -> None:
     assert [row.trace_id[-1] for row in store.said("fees", where=only, access=OWNER)] == ["3"]
 
 
+def test_what_a_newer_version_took_away_is_not_found(store: Store) -> None:
+    """The call is no longer said to have had the passage, and an older one fills the answer."""
+    fees = flow(0, digest=digest("Waive the fees"))
+    seen = {"ragtrace__request__id": None, "ragtrace__observed": "1"}
+    store.write([span(n, fees, **seen) for n in (1, 2, 3)], [content("Waive the fees")])
+    store.write([span(n, flow(0), **seen | {"ragtrace__observed": "2"}) for n in (2, 3)])
+    assert [row.trace_id[-1] for row in store.said("fees", 1, access=OWNER)] == ["1"]
+
+
 def test_only_texts_that_a_reader_may_read_are_looked_at(store: Store) -> None:
     """That a word stands in a text of a higher level is not given away."""
     _filled(store)

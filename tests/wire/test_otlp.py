@@ -283,3 +283,28 @@ TREES = st.recursive(
 def test_json_of_any_shape_gives_wire_errors_only(tree: object) -> None:
     """No other exception, whatever JSON stands where."""
     _survives(json.dumps(tree).encode(), JSON)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "x" * 1025},
+        {"attributes": [{"key": "x" * 1025, "value": {"stringValue": "1"}}]},
+    ],
+)
+def test_a_text_in_the_place_of_a_name_is_rejected(change: dict[str, Any]) -> None:
+    """The span beside it is read."""
+    rejected: list[WireError] = []
+    found = decode_traces(body_json(span_json(**change), span_json()), JSON, rejected.append)
+    assert (len(found), len(rejected)) == (1, 1)
+    assert "at most 1024 characters" in str(rejected[0])
+
+
+@pytest.mark.parametrize("place", ["resource", "kind"])
+def test_half_a_character_in_json_is_refused_wherever_it_stands(place: str) -> None:
+    """Also where protobuf's reader looks for a name."""
+    tree: dict[str, Any] = {"resourceSpans": ["\ud800"]}
+    if place == "kind":
+        tree = json.loads(body_json(span_json(kind="\ud800")))
+    with pytest.raises(WireError):
+        decode_traces(json.dumps(tree).encode(), JSON)

@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ragtrace.server._asked import once_each
 from ragtrace.server._auth import Auth
 from ragtrace.server.dashboard._levels import Levels
 from ragtrace.server.dashboard._login import LOGIN, log_in, login_page
@@ -112,6 +113,7 @@ class Doorway(BaseRoute):
         if place is not None:
             if request.method == "POST":
                 raise HTTPException(405)
+            once_each(request)
             if place.as_json:
                 return await run_in_threadpool(self._tree, request, place, access)
             scope[LOOK] = await run_in_threadpool(self._look, request, place, access)
@@ -194,7 +196,10 @@ def _trimmed(scope: Scope) -> Scope:
 def _same_origin(visitor: HTTPConnection) -> bool:
     """A browser says whose page it is; who says nothing is no browser, and shows a token."""
     origin = visitor.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == visitor.headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == visitor.headers.get("host")
+    except ValueError:
+        return False
 
 
 def _target(request: Request) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from html import escape
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ragtrace.server._auth import Auth
+from ragtrace.server._inbound import RefusedError, short_body
+from ragtrace.server._peer import Peer
 from ragtrace.server._session import COOKIE, TooManyLoginsError, cookie_options
 from ragtrace.server.dashboard._own import own_url
 
@@ -19,8 +20,6 @@ __all__ = ["LOGIN", "log_in", "login_page"]
 LOGIN: Final = "/login"
 LONGEST_FORM: Final = 8192
 """Bytes: a token, and the page to go on to."""
-FORM_SECONDS: Final = 10.0
-"""A form arrives at once; who sends it a byte at a time is not waited for."""
 
 _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sign in · ragtrace</title>
@@ -60,7 +59,7 @@ async def log_in(request: Request, auth: Auth) -> Response:
         return left
     following = _ours(said.get("next", ""))
     try:
-        cookie = auth.sessions.open(said.get("token", ""))
+        cookie = auth.sessions.open(said.get("token", ""), auth.address(Peer.of(request)))
     except TooManyLoginsError as error:
         return login_page(following, str(error))
     if cookie is None:
@@ -71,24 +70,19 @@ async def log_in(request: Request, auth: Auth) -> Response:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    body = b""
     try:
-        async with asyncio.timeout(FORM_SECONDS):
-            async for part in request.stream():
-                body += part
-                if len(body) > LONGEST_FORM:
-                    return {}
-    except TimeoutError:
-        return {}
-    try:
+        body = await short_body(request, LONGEST_FORM)
         fields = parse_qs(body.decode("utf-8"), max_num_fields=4)
-    except ValueError:
+    except (RefusedError, ValueError):
         return {}
     return {name: values[0] for name, values in fields.items()}
 
 
 def _ours(url: str) -> str:
     """``url`` if it is a path of this server; another would lead the visitor elsewhere."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "/map"
     ours = url.startswith("/") and not parts.netloc and not parts.scheme
     return url if ours and not url.startswith("//") and "\\" not in url else "/map"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from ragtrace.forensics import outcome
 from ragtrace.server.dashboard._asked import Asked
@@ -13,19 +12,14 @@ from ragtrace.store import FlowEdge, FlowFilter, FlowRow, Reader
 
 __all__ = ["Edge", "FlowMap", "flow_map", "told_beyond"]
 
-LOOKED_THROUGH: Final = 2000
-"""Newest flows of a level that are looked through for what was told beyond clearance."""
-_OPEN: Final = frozenset({"", "allow"})
-"""Actions under which text is told; a decision in shadow kept nothing from anybody."""
-
 
 @dataclass(frozen=True, slots=True)
 class Edge:
     """One edge of the map.
 
     Attributes:
-        beyond: How many of its newest flows were certainly in a prompt, were answered, and are
-            of a level above the clearance of who read the answer.
+        beyond: How many of its flows were certainly in a prompt, were answered, and are of a level
+            above the clearance of who read the answer.
     """
 
     edge: FlowEdge
@@ -63,8 +57,7 @@ def flow_map(reader: Reader, asked: Asked, levels: Levels) -> FlowMap:
     """
     where = asked.with_stage("prompt").where
     edges = reader.edges(where)
-    told = _told_beyond(reader, where, levels, edges)
-    drawn = [Edge(edge, told[_key(edge)]) for edge in edges]
+    drawn = [Edge(edge, _beyond(levels, edge)) for edge in edges]
     return FlowMap(
         stage=where.stage or "prompt",
         edges=tuple(sorted(drawn, key=lambda one: (-one.beyond, -one.edge.flows))),
@@ -78,26 +71,5 @@ def told_beyond(levels: Levels, flow: FlowRow) -> bool:
     return certain and levels.above(flow.level, flow.clearance)
 
 
-_Key = tuple[str, str, str, str, str]
-
-
-def _key(edge: FlowEdge) -> _Key:
-    return edge.source, edge.level, edge.audience, edge.action, edge.mode
-
-
-def _told_beyond(
-    reader: Reader, where: FlowFilter, levels: Levels, edges: list[FlowEdge]
-) -> Counter[_Key]:
-    told: Counter[_Key] = Counter()
-    if where.stage != "prompt":
-        return told
-    asked = where.as_params()
-    of_edges = {edge.level for edge in edges if edge.action in _OPEN or edge.mode == "shadow"}
-    for level in sorted(of_edges):
-        if not levels.rank(level):
-            continue  # the least level is above nobody's clearance
-        narrowed = FlowFilter(**{**asked, "level": level})  # type: ignore[arg-type]
-        for flow in reader.flows(narrowed, LOOKED_THROUGH):
-            if told_beyond(levels, flow):
-                told[(flow.source, flow.level, flow.audience, flow.action, flow.mode)] += 1
-    return told
+def _beyond(levels: Levels, edge: FlowEdge) -> int:
+    return sum(flows for clearance, flows in edge.told if levels.above(edge.level, clearance))

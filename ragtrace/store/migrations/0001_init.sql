@@ -12,7 +12,9 @@ CREATE TABLE IF NOT EXISTS otel_traces (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     ScopeName String CODEC(ZSTD(1)),
     ScopeVersion String CODEC(ZSTD(1)),
-    SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    -- What spans say again, such as their documents, is found again further back in a larger block.
+    SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(3))
+        SETTINGS (min_compress_block_size = 4194304, max_compress_block_size = 4194304),
     Duration UInt64 CODEC(ZSTD(1)),
     StatusCode LowCardinality(String) CODEC(ZSTD(1)),
     StatusMessage String CODEC(ZSTD(1)),
@@ -27,7 +29,11 @@ CREATE TABLE IF NOT EXISTS otel_traces (
         TraceState String,
         Attributes Map(LowCardinality(String), String)
     ) CODEC(ZSTD(1)),
-    Version UInt64 MATERIALIZED toUInt64OrZero(SpanAttributes['ragtrace.observed']),
+    Version UInt64 MATERIALIZED if(
+        ScopeName = 'ragtrace' AND mapContains(SpanAttributes, 'ragtrace.request.id'),
+        0xFFFFFFFFFFFFFFFF, -- what ragtrace told of itself is replaced by nobody
+        least(toUInt64OrZero(SpanAttributes['ragtrace.observed']), 0xFFFFFFFF)
+    ),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_span_id SpanId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_attribute_key mapKeys(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1
@@ -37,8 +43,10 @@ ORDER BY (ServiceName, SpanName, toDateTime(Timestamp), TraceId, SpanId)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- One row per chunk and span: what was retrieved for, or found in, a prompt.
+-- What names a chunk is written once for each block of rows, for the same few are found again and
+-- again; where all are different, that takes 4 % more room.
 CREATE TABLE IF NOT EXISTS flows (
-    Document String CODEC(ZSTD(1)),
+    Document LowCardinality(String) CODEC(ZSTD(1)),
     Timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
     SpanId String CODEC(ZSTD(1)),
     Ordinal UInt32 CODEC(ZSTD(1)),
@@ -51,9 +59,9 @@ CREATE TABLE IF NOT EXISTS flows (
     Tenant LowCardinality(String),
     Session String CODEC(ZSTD(1)),
     User String CODEC(ZSTD(1)),
-    ChunkId String CODEC(ZSTD(1)),
-    Digest String CODEC(ZSTD(1)),
-    Uri String CODEC(ZSTD(1)),
+    ChunkId LowCardinality(String) CODEC(ZSTD(1)),
+    Digest LowCardinality(String) CODEC(ZSTD(1)),
+    Uri LowCardinality(String) CODEC(ZSTD(1)),
     Source LowCardinality(String),
     Level LowCardinality(String),
     Compartments Array(LowCardinality(String)),
@@ -91,11 +99,12 @@ CREATE TABLE IF NOT EXISTS flows (
     INDEX idx_source Source TYPE set(100) GRANULARITY 1
 ) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toYYYYMM(Timestamp)
-ORDER BY (Timestamp, SpanId, Ordinal)
+ORDER BY (Timestamp, SpanId, TraceId, Ordinal)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- The flows once more by document, and no wider than what is counted: reach, the map and the
--- hours are read from here. A day is one part soon after it is over, and FINAL then costs nothing.
+-- hours are read from here. A day is one part soon after it is over: FINAL then costs nothing, and
+-- what was counted of it is kept by the name of the part.
 CREATE TABLE IF NOT EXISTS reached (
     Document String CODEC(ZSTD(1)),
     Timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
@@ -154,13 +163,14 @@ CREATE TABLE IF NOT EXISTS decisions (
     PromptLevel LowCardinality(String),
     CompletionDigest String CODEC(ZSTD(1)),
     Flows UInt32,
+    Version UInt64 CODEC(ZSTD(1)),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_prompt PromptDigest TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_completion CompletionDigest TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_session Session TYPE bloom_filter(0.01) GRANULARITY 1
-) ENGINE = {replicated}ReplacingMergeTree
+) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toYYYYMM(Timestamp)
-ORDER BY (Timestamp, SpanId)
+ORDER BY (Timestamp, SpanId, TraceId)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Both ways of arrival, ours and a Collector's, fill the flows and the decisions. Each object is
@@ -218,7 +228,7 @@ SELECT
     if(flow.integrity IN ('', 'trusted'), 'trusted', 'untrusted') AS Integrity,
     flow.basis AS Basis,
     ifNull(flow.rank, toUInt32(place - 1)) AS Rank,
-    flow.score AS Score,
+    if(isFinite(flow.score), flow.score, NULL) AS Score, -- JSON has no word for another number
     flow.verdict AS Verdict,
     flow.spans AS Spans,
     flow.`group` AS Alternatives,
@@ -235,7 +245,11 @@ SELECT
     SpanAttributes['ragtrace.completion.digest'] AS CompletionDigest,
     SpanAttributes['ragtrace.decision.action'] = 'block'
         AND SpanAttributes['ragtrace.decision.mode'] != 'shadow' AS Blocked,
-    toUInt64OrZero(SpanAttributes['ragtrace.observed']) AS Version
+    if(
+        ScopeName = 'ragtrace' AND mapContains(SpanAttributes, 'ragtrace.request.id'),
+        0xFFFFFFFFFFFFFFFF,
+        least(toUInt64OrZero(SpanAttributes['ragtrace.observed']), 0xFFFFFFFF)
+    ) AS Version
 FROM otel_traces
 ARRAY JOIN found AS flow, arrayEnumerate(found) AS place;
 
@@ -243,9 +257,16 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS reached_mv TO reached AS
 SELECT
     Document,
     Timestamp,
-    sipHash64(SpanId) AS Span,
+    sipHash64(TraceId, SpanId) AS Span,
     Ordinal,
-    toJSONString([Source, Level, Audience, Stage, Action, Mode]) AS Edge,
+    toJSONString([
+        Source, Level, Audience, Stage, Action, Mode,
+        if( -- clearance of who was certainly told, where it is known
+            Stage = 'prompt' AND Verdict = 'certain' AND CompletionDigest != '' AND NOT Blocked
+                AND (Mode = 'shadow' OR Action NOT IN ('context_only', 'redact', 'drop', 'block')),
+            Clearance, ''
+        )
+    ]) AS Edge,
     Source,
     Level,
     Audience,
@@ -253,7 +274,10 @@ SELECT
     Action,
     ServiceName,
     Tenant,
-    if(Stage != 'prompt', 0, sipHash64(if(PromptDigest = '', SpanId, PromptDigest))) AS Prompt,
+    if(
+        Stage != 'prompt', 0,
+        sipHash64(if(PromptDigest = '', SpanId, PromptDigest), toDate(Timestamp))
+    ) AS Prompt, -- another one on another day: what is counted of days can be added
     Version
 FROM flows;
 
@@ -288,6 +312,11 @@ SELECT
             countSubstrings(value, '"ord":'), 0
         ),
         mapKeys(SpanAttributes), mapValues(SpanAttributes)
-    ))) AS Flows
+    ))) AS Flows,
+    if(
+        ScopeName = 'ragtrace' AND mapContains(SpanAttributes, 'ragtrace.request.id'),
+        0xFFFFFFFFFFFFFFFF,
+        least(toUInt64OrZero(SpanAttributes['ragtrace.observed']), 0xFFFFFFFF)
+    ) AS Version
 FROM otel_traces
 WHERE mapContains(SpanAttributes, 'ragtrace.decision.action');

@@ -30,6 +30,7 @@ class Effort:
         kills: Of the server.
         calls: Stored to see what they take.
         flows: Stored before questions are asked of them.
+        keep: Where they stay; in a directory that is gone afterwards, without it.
     """
 
     seconds: float
@@ -37,6 +38,7 @@ class Effort:
     kills: int
     calls: int
     flows: int
+    keep: Path | None = None
 
 
 FULL: Final = Effort(seconds=60, peer_seconds=30, kills=50, calls=20_480, flows=10_000_000)
@@ -47,7 +49,7 @@ QUICK: Final = Effort(seconds=10, peer_seconds=10, kills=5, calls=5_120, flows=3
 
 
 def measure(section: str, effort: Effort, listener: Listener | None = None) -> Iterator[Row]:
-    """The rows of one section, in directories that are gone afterwards.
+    """The rows of one section, in directories that are gone afterwards, but the one to keep.
 
     Raises:
         StoreError: A server does not start, or takes nothing in.
@@ -55,7 +57,7 @@ def measure(section: str, effort: Effort, listener: Listener | None = None) -> I
     """
     listener = listener or Silent()
     if section == "questions":
-        yield from measure_questions(effort.flows, listener)
+        yield from measure_questions(effort.flows, listener, effort.keep)
         return
     python = phoenix_python()
     if python is None and section != "crash":

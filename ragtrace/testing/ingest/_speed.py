@@ -20,7 +20,9 @@ RATE_BAR: Final = 5_000.0
 MEMORY_BAR: Final = 1_024.0
 """Megabytes."""
 GROWTH_BAR: Final = 10.0
-"""Percent by which the last third of a run may take more memory than the first: caches fill."""
+"""Percent by which the end of a run may take more memory than its beginning: caches fill."""
+MINUTE: Final = 60.0
+"""Seconds at either end of a run of which the memory is compared; of a short one, a third."""
 SPANS: Final = 512
 """Of one request: what the SDK's batch processor sends at once."""
 WARM_SECONDS: Final = 3.0
@@ -49,7 +51,9 @@ def measure_speed(directory: Path, seconds: float, listener: Listener) -> Iterat
 
 
 def _rows(load: Load, used: float) -> Iterator[Row]:
-    first, last = load.mean_memory(0, 1 / 3), load.mean_memory(2 / 3, 1)
+    short = load.seconds < 3 * MINUTE
+    share, end = (1 / 3, "third") if short else (MINUTE / load.seconds, "minute")
+    first, last = load.mean_memory(0, share), load.mean_memory(1 - share, 1)
     most = max(usage.megabytes for _, usage in load.looks)
     waits = sorted(load.waits)
     subject = f"OTLP/HTTP, spans with {FLOWS} flows"
@@ -59,7 +63,7 @@ def _rows(load: Load, used: float) -> Iterator[Row]:
     yield Row("speed", subject, "processor a span", used / load.acknowledged * 1e6, "us")
     yield Row("speed", subject, "turned away", load.refused, "")
     yield Row("speed", "memory of the server", "most", most, "MB", at_most=MEMORY_BAR)
-    yield Row("speed", "memory of the server", "first third", first, "MB")
-    yield Row("speed", "memory of the server", "last third", last, "MB")
+    yield Row("speed", "memory of the server", f"first {end}", first, "MB")
+    yield Row("speed", "memory of the server", f"last {end}", last, "MB")
     growth = (last / first - 1) * 100
     yield Row("speed", "memory of the server", "growth", growth, "%", at_most=GROWTH_BAR)
