@@ -11,6 +11,8 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
+from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -32,11 +34,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Run one query; the data of an insert follow it in the body."""
-        query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        asked = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+        query = {name: values[-1] for name, values in asked.items()}
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.headers.get("transfer-encoding") == "chunked":
             body = b"".join(self._chunks())
         body = UNPACK.get(self.headers.get("content-encoding", ""), bytes)(body)
+        if self.headers.get_content_type() == "multipart/form-data":
+            fields = _fields(self.headers, body)  # the client does so where an address gets long
+            body = fields.pop("query", body.decode("latin-1")).encode()
+            query |= fields
         parameters = {name[6:]: text for name, text in query.items() if name.startswith("param_")}
         handle = self.readers if query.get("readonly") == "1" else self.engine
         try:
@@ -79,6 +86,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Be quiet."""
+
+
+def _fields(headers: Message, body: bytes) -> dict[str, str]:
+    head = f"Content-Type: {headers['content-type']}\r\n\r\n".encode()
+    parts: Any = BytesParser().parsebytes(head + body).get_payload()
+    named = ((p.get_param("name", header="content-disposition"), p) for p in parts)
+    return {str(name): part.get_payload(decode=True).decode() for name, part in named}
 
 
 @contextmanager
