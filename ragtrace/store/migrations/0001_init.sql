@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS otel_traces (
     ScopeVersion String CODEC(ZSTD(1)),
     -- What spans say again, such as their documents, is found again further back in a larger block.
     SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(3))
-        SETTINGS (min_compress_block_size = 4194304, max_compress_block_size = 4194304),
+        SETTINGS (min_compress_block_size = 2097152, max_compress_block_size = 2097152),
     Duration UInt64 CODEC(ZSTD(1)),
     StatusCode LowCardinality(String) CODEC(ZSTD(1)),
     StatusMessage String CODEC(ZSTD(1)),
@@ -40,7 +40,8 @@ CREATE TABLE IF NOT EXISTS otel_traces (
 ) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toYYYYMM(Timestamp)
 ORDER BY (ServiceName, SpanName, toDateTime(Timestamp), TraceId, SpanId)
-SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+-- A merge holds a granule of each part it reads, and a span of ours is some 7 KB.
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- One row per chunk and span: what was retrieved for, or found in, a prompt.
 -- What names a chunk is written once for each block of rows, for the same few are found again and
@@ -124,7 +125,8 @@ CREATE TABLE IF NOT EXISTS reached (
 PARTITION BY toDate(Timestamp)
 ORDER BY (Document, Timestamp, Span, Ordinal)
 SETTINGS index_granularity = 8192, fsync_after_insert = 1, fsync_part_directory = 1,
-    min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
+    min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1,
+    max_bytes_to_merge_at_max_space_in_pool = 161061273600; -- the default: a day becomes one part
 
 -- Texts by digest, sealed before they come here. A row with a text outlives one without.
 CREATE TABLE IF NOT EXISTS contents (
