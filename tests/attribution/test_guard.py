@@ -11,7 +11,7 @@ from types import FrameType
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ragtrace.attribution import TRIGGER, WITHHELD, Guard, skeleton
@@ -443,6 +443,21 @@ PARTS = st.sampled_from(
         *("<b \\u0061>", '\\"', "\\x61", "\\U0001d41b", "n", "0", "D41", "/", ";", "#", "!--", "_"),
     ]
 )
+
+
+@pytest.mark.parametrize("escape", ["\\n", "\\t", "%20", "\\n\u200b", "\\u0020", "\\\\n", "<br>"])
+@pytest.mark.parametrize("secret", ["abD41", "LANTERN-11", "4711", "$5000"])
+def test_a_literal_right_behind_an_escape_is_withheld_however_it_is_cut(
+    escape: str, secret: str
+) -> None:
+    """As it stands, the escape's last letter makes a longer word of it."""
+    text, passages = f"the {escape}{secret}, said", [f"It is {secret} here"]
+    assert Guard(passages).filter(text) == f"the {escape}{WITHHELD}, said"
+    for at in range(len(text)):
+        assert streamed(Guard(passages), [text[:at], text[at:]]) == Guard(passages).filter(text)
+    assert streamed(Guard(passages), list(text)) == Guard(passages).filter(text)
+
+
 WEIRD = st.lists(PARTS, max_size=60).map("".join)
 
 
@@ -452,6 +467,7 @@ def undone(text: str) -> str:
 
 
 @given(WEIRD, st.lists(WEIRD, max_size=2), st.randoms(use_true_random=False))
+@example("\\n\u0301abD41", ["abD41"], random.Random(1))
 @settings(max_examples=1000)
 def test_escapes_are_cut_anyhow(text: str, passages: list[str], dice: random.Random) -> None:
     """Wherever an escape or a list number is cut, the same leaves, and no protected run in it."""

@@ -121,26 +121,28 @@ class LiteralFilter:
     Args:
         secrets: What may not be said.
         undone: The text is read without its escapes, not as it stands. What comes has been
-            filtered as it stands, so that nothing is held back where there is no escape.
+            filtered as it stands, so that nothing is held back where there is no escape, nor right
+            before.
 
     Attributes:
         held: Characters not yet released.
         withheld: How often WITHHELD was said.
     """
 
-    __slots__ = ("_before", "_secrets", "_undone", "held", "withheld")
+    __slots__ = ("_before", "_secrets", "_standing", "_undone", "held", "withheld")
 
     def __init__(self, secrets: Secrets, *, undone: bool = False) -> None:
         self._secrets = secrets
         self._undone = undone
         self._before = ""  # the last levelled characters that were released
+        self._standing = ""  # the same as they stand: they differ right behind an escape
         self.held = ""
         self.withheld = 0
 
     def feed(self, delta: str) -> str:
         """What may leave now, ``delta`` having arrived."""
-        if self._undone and not self.held and not ESCAPING.search(delta):
-            self._before = (self._before + levelled(delta))[-_CONTEXT:]
+        if self._undone and self._agrees and not ESCAPING.search(delta):
+            self._before = self._standing = (self._before + levelled(delta))[-_CONTEXT:]
             return delta
         if self.held and not levelled(delta):
             self.held += delta  # invisible characters, as many as there are, are not looked at
@@ -150,8 +152,13 @@ class LiteralFilter:
     def close(self, rest: str = "") -> str:
         """What is left, ``rest`` having arrived; nothing arrives after it."""
         out = self._pass(self.held + rest, final=True)
-        self.held = self._before = ""
+        self.held = self._before = self._standing = ""
         return out
+
+    @property
+    def _agrees(self) -> bool:
+        """Whether what comes begins the same atoms as it stands and as it is read."""
+        return not self.held and self._before == self._standing
 
     def _view(self, text: str, *, final: bool) -> Levelled:
         if not self._undone:
@@ -181,6 +188,8 @@ class LiteralFilter:
         held = view.offset(kept)
         self._before = seen[max(0, kept - _CONTEXT) : kept]
         self.held = text[held:]
+        if self._undone:
+            self._standing = (self._standing + levelled(text[:held]))[-_CONTEXT:]
         if not out:
             return text[:held]
         return "".join((*out, text[left:held]))
