@@ -21,6 +21,8 @@ from ragtrace.cli._telemetry import Telemetry, read_telemetry
 from ragtrace.errors import MissingDependencyError, StoreError
 
 if TYPE_CHECKING:
+    import httpx
+
     from ragtrace.policy import Policy
     from ragtrace.wire import SpanRecord
 
@@ -160,10 +162,6 @@ def _send(read: Telemetry, url: str, advance: Any) -> int:
         import httpx
     except ModuleNotFoundError:
         raise MissingDependencyError("httpx", "server") from None
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-        ExportTraceServiceResponse,
-    )
-
     from ragtrace.server import client_context
     from ragtrace.wire import logs_request, traces_requests
 
@@ -174,28 +172,35 @@ def _send(read: Telemetry, url: str, advance: Any) -> int:
     with httpx.Client(
         base_url=url, headers=headers, timeout=SECONDS, trust_env=False, verify=trusted
     ) as client:
-
-        def post(path: str, body: bytes) -> None:
-            try:
-                answer = client.post(path, content=body)
-            except httpx.HTTPError as error:
-                raise StoreError(f"server {url}: {type(error).__name__}") from None
-            if answer.status_code == 401:
-                raise StoreError(f"server {url}: it asks senders for a token: set {HEADERS}")
-            if not answer.is_success:
-                raise StoreError(f"server {url}: {answer.status_code}; importing again is safe")
-            part = ExportTraceServiceResponse.FromString(answer.content).partial_success
-            if part.rejected_spans:  # of log records it stands in the same place
-                raise StoreError(
-                    f"server {url}: {part.rejected_spans} were not stored: {part.error_message}"
-                )
-
         for start in range(0, len(read.contents), BATCH_SPANS):
-            post("/v1/logs", logs_request(read.contents[start : start + BATCH_SPANS]))
+            some = read.contents[start : start + BATCH_SPANS]
+            _posted(client, "/v1/logs", logs_request(some))
         for body, count in traces_requests(spans):
-            post("/v1/traces", body)
+            _posted(client, "/v1/traces", body)
             advance(count)
     return len(read.spans) - len(spans)
+
+
+def _posted(client: httpx.Client, path: str, body: bytes) -> None:
+    from httpx import HTTPError
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+        ExportTraceServiceResponse,
+    )
+
+    url = str(client.base_url).rstrip("/")
+    try:
+        answer = client.post(path, content=body)
+    except HTTPError as error:
+        raise StoreError(f"server {url}: {type(error).__name__}") from None
+    if answer.status_code == 401:
+        raise StoreError(f"server {url}: it asks senders for a token: set {HEADERS}")
+    if not answer.is_success:
+        raise StoreError(f"server {url}: {answer.status_code}; importing again is safe")
+    part = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    if part.rejected_spans:  # of log records it stands in the same place
+        raise StoreError(
+            f"server {url}: {part.rejected_spans} were not stored: {part.error_message}"
+        )
 
 
 def _headers(text: str) -> dict[str, str]:

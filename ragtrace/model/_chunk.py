@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
+from ragtrace.model._digest import digest
 from ragtrace.model._label import Label, LabelledRange
 from ragtrace.model._origin import Origin
 
@@ -38,6 +40,8 @@ class Passage:
         metadata: The framework's metadata, read only for labels, ids and sources.
         rank: Place in the result, counted from 0.
         score: As the store gave it; its direction is the store's.
+        unplaced: Whether nobody can tell that this is the text which the metadata is about; its
+            label is the strictest.
     """
 
     text: str
@@ -46,6 +50,7 @@ class Passage:
     id: str | None = None
     rank: int = 0
     score: float | None = None
+    unplaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,9 @@ class Chunk:
     Attributes:
         label: The label of the chunk outside ``ranges``.
         basis: Who labelled it: ``metadata:KEY``, ``tenant:KEY``, ``source:RULE``, ``msip``,
-            ``ifc``, ``acl:KEY``, ``registry``, ``front-matter:KEY``, ``unlabelled``, and of its
-            parts ``ranges:KEY``, ``section:RULE``, ``pii``; several joined by ``+``.
+            ``ifc``, ``acl:KEY``, ``registry``, ``front-matter:KEY``, ``unlabelled``,
+            ``unplaced``, and of its parts ``ranges:KEY``, ``section:RULE``, ``pii``; several
+            joined by ``+``.
         ranges: Parts that carry a label of their own, in order, not overlapping.
         origins: What a derived text was made from, the strictest first; empty for a document.
         copied: Characters of a derived text that are copies: of a document, or of the question.
@@ -78,3 +84,20 @@ class Chunk:
     origins: tuple[Origin, ...] = ()
     copied: tuple[tuple[int, int], ...] = ()
     released: str = ""
+
+    @classmethod
+    def unjudged(cls, passage: Passage, level: str) -> Self:
+        """A passage that could not be labelled, at ``level``: with its own name and no metadata."""
+        name = digest(passage.text)
+        own = str(passage.id or name[:16])
+        return cls(
+            id=own,
+            document=Document(own),
+            source=passage.source,
+            text=passage.text,
+            digest=name,
+            label=Label(level),
+            basis="judge-error",
+            rank=passage.rank,
+            score=passage.score,
+        )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from ragtrace import wire
-from ragtrace.model import Chunk, Completion, Document, Label, Passage, Prompt, digest
+from ragtrace.model import Chunk, Completion, Passage, Prompt, digest
 from ragtrace.policy import Policy
 from ragtrace.server._beside import Beside
 from ragtrace.server._derive import derive, texts
@@ -178,7 +178,7 @@ class Adopter:
         except Exception as error:
             self.failed += 1
             _log.warning("a passage of another tracer was not labelled: %s", type(error).__name__)
-            chunk = _unjudged(passage, self.policy.lattice.strictest)
+            chunk = Chunk.unjudged(passage, self.policy.lattice.strictest)
         if not passage.text:
             return replace(chunk, digest="")
         return chunk if self._fits(len(passage.text)) else replace(chunk, text="")
@@ -244,18 +244,3 @@ def _who(seen: Observed) -> dict[str, str]:
 def _says_something(passage: Passage) -> bool:
     """Whether there is a text, or at least a name, to know it again by."""
     return bool(passage.text or passage.id or passage.metadata)
-
-
-def _unjudged(passage: Passage, level: str) -> Chunk:
-    name = digest(passage.text)
-    return Chunk(
-        id=passage.id or name[:16],
-        document=Document(passage.id or name[:16]),
-        source=passage.source,
-        text=passage.text,
-        digest=name,
-        label=Label(level),
-        basis="judge-error",
-        rank=passage.rank,
-        score=passage.score,
-    )

@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -78,8 +78,7 @@ def serve(
     retention = Retention.parse(rules) if rules is not None else None
     labels = read_policy(policy) if policy is not None else None
     certified = tls is not None and tls.client_ca is not None
-    listening = _listen(host, port)
-    try:
+    with closing(_listen(host, port)) as listening:
         at: tuple[str, int] = listening.getsockname()[:2]
         alone = is_loopback(at[0]) and not behind_proxy
         if not (certified or auth.senders_known or alone):
@@ -87,29 +86,21 @@ def serve(
                 f"server: {host} can be reached from elsewhere, and anybody could send: "
                 "expected RAGTRACE_ACCESS to name a file of tokens, or --tls-client-ca"
             )
-        store = Store.open(store_url, vault_key())
-        try:
+        with Store.open(store_url, vault_key()) as store:
             app = create_app(store, auth=auth, certified=certified, policy=labels)
-            note = address.path / NOTE if address.path is not None else None
             scheme = "https" if tls is not None else "http"
             url = _url(scheme, *at)
 
-            def started(grpc_at: int | None) -> None:
-                _announce(note, url, address.database)
-                if ready is not None:
-                    ready(url, _url(scheme, at[0], grpc_at) if grpc_at is not None else None)
+            with _noted(address) as note, kept(store, retention), _interruptible():
 
-            server = _Server(app, tls, _grpc(app, at[0], grpc_port, tls), started)
-            try:
-                with kept(store, retention), _interruptible(), suppress(KeyboardInterrupt):
+                def started(grpc_at: int | None) -> None:
+                    note(url)
+                    if ready is not None:
+                        ready(url, _url(scheme, at[0], grpc_at) if grpc_at is not None else None)
+
+                server = _Server(app, tls, _grpc(app, at[0], grpc_port, tls), started)
+                with suppress(KeyboardInterrupt):
                     server.run(sockets=[listening])
-            finally:
-                if note is not None:
-                    note.unlink(missing_ok=True)
-        finally:
-            store.close()
-    finally:
-        listening.close()
 
 
 def _grpc(
@@ -198,9 +189,20 @@ def _url(scheme: str, host: str, port: int) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _announce(note: Path | None, url: str, database: str) -> None:
-    if note is not None:
-        note.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(note, flags, 0o600), "w") as file:
-            json.dump({"url": url, "pid": os.getpid(), "database": database}, file)
+@contextmanager
+def _noted(address: Address) -> Iterator[Callable[[str], None]]:
+    """Writes where the server is into the store's directory, where it has one, until it ends."""
+    note = address.path / NOTE if address.path is not None else None
+
+    def write(url: str) -> None:
+        if note is not None:
+            note.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(note, flags, 0o600), "w") as file:
+                json.dump({"url": url, "pid": os.getpid(), "database": address.database}, file)
+
+    try:
+        yield write
+    finally:
+        if note is not None:
+            note.unlink(missing_ok=True)

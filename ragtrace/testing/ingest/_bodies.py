@@ -8,14 +8,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from ragtrace.testing.ingest._workload import Call, Text
+from ragtrace.testing.ingest._workload import Call
 from ragtrace.wire import AttributeValue, names
 
-__all__ = ["Stamp", "log_body", "span_ids", "trace_body"]
+__all__ = ["Stamp", "span_ids", "trace_body"]
 
 _HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
 
@@ -67,23 +66,6 @@ _RESOURCE: Final = {
 def _put(value: object, said: AttributeValue) -> None:
     kind = {str: "string_value", bool: "bool_value", int: "int_value", float: "double_value"}
     setattr(value, kind[type(said)], said)
-
-
-def log_body(texts: Iterable[Text]) -> bytes:
-    """One export request with the texts."""
-    request = ExportLogsServiceRequest()
-    scope_logs = request.resource_logs.add().scope_logs.add()
-    scope_logs.scope.name = names.SCOPE
-    for text in texts:
-        record = scope_logs.log_records.add(event_name=names.CONTENT_EVENT)
-        record.body.string_value = text.text
-        for key, value in (
-            (names.CONTENT_DIGEST, text.digest),
-            (names.CONTENT_KIND, text.kind),
-            (names.CONTENT_LEVEL, text.level),
-        ):
-            record.attributes.add(key=key).value.string_value = value
-    return bytes(request.SerializeToString())
 
 
 class Stamp:

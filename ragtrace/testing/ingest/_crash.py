@@ -16,11 +16,11 @@ from typing import Final
 from ragtrace.model import digest
 from ragtrace.store import OWNER, FlowFilter, Store
 from ragtrace.testing.bench import Listener, Row
-from ragtrace.testing.ingest._bodies import log_body, trace_body
+from ragtrace.testing.ingest._bodies import trace_body
 from ragtrace.testing.ingest._load import CONNECTIONS
 from ragtrace.testing.ingest._server import KEY, LocalServer, connect, post
-from ragtrace.testing.ingest._workload import FLOWS, Call, Text, make_call
-from ragtrace.wire import names
+from ragtrace.testing.ingest._workload import FLOWS, Call, make_call
+from ragtrace.wire import ContentRecord, logs_request, names
 
 __all__ = ["RESTART_BAR", "measure_crash"]
 
@@ -101,7 +101,7 @@ def _live(server: LocalServer, run: _Run, pool: list[Call], seconds: float) -> _
                 if post(connection, "/v1/traces", trace) == 200:
                     with lock:
                         run.acknowledged.add(number)
-                if post(connection, "/v1/logs", log_body([text])) == 200:
+                if post(connection, "/v1/logs", logs_request([text])) == 200:
                     with lock:
                         run.texts.add(text.digest)
                 number += CONNECTIONS
@@ -116,7 +116,7 @@ def _live(server: LocalServer, run: _Run, pool: list[Call], seconds: float) -> _
     return run
 
 
-def _requests(run: _Run, number: int, pool: list[Call]) -> tuple[bytes, Text]:
+def _requests(run: _Run, number: int, pool: list[Call]) -> tuple[bytes, ContentRecord]:
     """The spans of a request, which are one trace, and a text that comes with it."""
     first = run.number * _REQUESTS + number * SPANS
     place = number * SPANS % len(pool)
@@ -125,7 +125,7 @@ def _requests(run: _Run, number: int, pool: list[Call]) -> tuple[bytes, Text]:
         for at, call in enumerate(pool[place : place + SPANS])
     ]
     said = f"Answer {number} of {run.session}. {calls[0].completion}"
-    text = Text(digest(said), "completion", "internal", said)
+    text = ContentRecord(digest(said), "completion", "internal", said)
     return trace_body(calls, _trace_id(run, number)), text
 
 

@@ -10,9 +10,10 @@ from typing import Final
 from ragtrace.errors import StoreError
 from ragtrace.store import OWNER, Stats, Store
 from ragtrace.testing.bench import Listener, Row
-from ragtrace.testing.ingest._bodies import log_body, trace_body
+from ragtrace.testing.ingest._bodies import trace_body
 from ragtrace.testing.ingest._server import KEY, LocalServer, connect, post
 from ragtrace.testing.ingest._workload import FLOWS, make_call
+from ragtrace.wire import logs_request
 
 __all__ = ["BYTES_BAR", "measure_disk"]
 
@@ -36,7 +37,7 @@ def measure_disk(directory: Path, calls: int, listener: Listener) -> Iterator[Ro
             made = [make_call(number) for number in range(first, min(calls, first + SPANS))]
             texts = {t.digest: t for call in made for t in call.texts if t.digest not in filed}
             filed.update(texts)
-            body, logs = trace_body(made), log_body(texts.values())
+            body, logs = trace_body(made), logs_request(list(texts.values()))
             length += len(body) + len(logs)
             for path, sent in (("/v1/traces", body), ("/v1/logs", logs)):
                 if post(connection, path, sent) != 200:

@@ -27,6 +27,7 @@ from ragtrace.model import (
 from ragtrace.testing.attribution import article
 from ragtrace.wire import (
     AttributeValue,
+    ContentRecord,
     Rope,
     encode_account,
     encode_decision,
@@ -37,7 +38,7 @@ from ragtrace.wire import (
     weave,
 )
 
-__all__ = ["FLOWS", "START_NS", "Call", "Text", "make_call"]
+__all__ = ["FLOWS", "START_NS", "Call", "make_call"]
 
 FLOWS: Final = 8
 """Chunks found in each prompt."""
@@ -57,20 +58,6 @@ _LEVELS: Final = ("public", "internal", "staff_only")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A text as capture files it.
-
-    Attributes:
-        kind: ``chunk``, ``prompt`` (a rope) or ``completion``.
-    """
-
-    digest: str
-    kind: str
-    level: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
     """One model call: what its span carries, and the texts behind the digests.
 
@@ -86,7 +73,7 @@ class Call:
     prompt: Prompt
     chunks: tuple[Chunk, ...]
     completion: str
-    texts: tuple[Text, ...]
+    texts: tuple[ContentRecord, ...]
 
     @property
     def start_ns(self) -> int:
@@ -198,9 +185,11 @@ def _origin(chunk: Chunk) -> Origin:
     return Origin(chunk.document.id, chunk.source.id, chunk.digest, chunk.label, "taint")
 
 
-def _texts(level: str, rope: Rope, said: str, chunks: tuple[Chunk, ...]) -> tuple[Text, ...]:
+def _texts(
+    level: str, rope: Rope, said: str, chunks: tuple[Chunk, ...]
+) -> tuple[ContentRecord, ...]:
     return (
-        Text(rope.digest, "prompt", level, rope.to_json()),
-        Text(digest(said), "completion", level, said),
-        *(Text(chunk.digest, "chunk", chunk.label.level, chunk.text) for chunk in chunks),
+        ContentRecord(rope.digest, "prompt", level, rope.to_json()),
+        ContentRecord(digest(said), "completion", level, said),
+        *(ContentRecord(chunk.digest, "chunk", chunk.label.level, chunk.text) for chunk in chunks),
     )
