@@ -19,6 +19,9 @@ _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
 
 _STORE: Final = ".ragtrace"
 
+_SPOOL_BYTES: Final = 256 * 1024 * 1024
+"""Some 50,000 calls of 5 KB: an hour of ten a second and more, and little of a disk."""
+
 _POLICY_RELOAD: Final = 2.0
 """Seconds: asking the file system takes a few microseconds, and nobody who has changed a policy
 looks for the effect sooner."""
@@ -47,6 +50,23 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < inf:
         raise ValueError("a number of seconds, or 0")
     return seconds
+
+
+def _bytes(text: str) -> int:
+    try:
+        count = int(text) if text else _SPOOL_BYTES
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise ValueError("a number of bytes above 0")
+    return count
+
+
+_NO_NAMES: Final[tuple[str, ...]] = ()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def _optional(text: str) -> str | None:
@@ -121,6 +141,33 @@ BAGGAGE_KEY_FILE: Final = Setting(
     None,
     "File with base64 of the key, 32 bytes or more, that signs labels between services.",
 )
+TEXT_FIELDS: Final = Setting(
+    "RAGTRACE_TEXT_FIELDS",
+    _names,
+    _NO_NAMES,
+    "Further columns and payload keys, after commas, that hold the text of a record.",
+)
+TABLES: Final = Setting(
+    "RAGTRACE_TABLES",
+    _names,
+    _NO_NAMES,
+    "Tables, after commas, whose rows are judged whatever statement they are read by.",
+)
+SPOOL: Final = Setting(
+    "RAGTRACE_SPOOL",
+    _optional,
+    None,
+    "Directory where telemetry waits for the back end; off writes nothing to disk.",
+)
+SPOOL_BYTES: Final = Setting(
+    "RAGTRACE_SPOOL_BYTES", _bytes, _SPOOL_BYTES, "Most that waits there, of all processes."
+)
+SPOOL_KEY_FILE: Final = Setting(
+    "RAGTRACE_SPOOL_KEY_FILE",
+    _optional,
+    None,
+    "File with base64 of the 32 bytes that seal what waits there; without it no text does.",
+)
 STORE: Final = Setting(
     "RAGTRACE_STORE", _store, _STORE, "Directory or URL of the store that commands read."
 )
@@ -152,6 +199,11 @@ SETTINGS: Final[tuple[Setting[object], ...]] = (
     LEDGER,
     LEDGER_KEY_FILE,
     BAGGAGE_KEY_FILE,
+    TEXT_FIELDS,
+    TABLES,
+    SPOOL,
+    SPOOL_BYTES,
+    SPOOL_KEY_FILE,
     STORE,
     VAULT_KEY,
     VAULT_KEY_FILE,
@@ -176,6 +228,11 @@ class Config:
         ledger: URL of the Redis by which the ledger is shared; it may hold a password.
         ledger_key_file: File that holds the key of what is in it.
         baggage_key_file: File that holds the key that signs labels between services.
+        text_fields: Further columns and payload keys that hold the text of a record.
+        tables: Tables whose rows are judged whatever statement they are read by.
+        spool: Directory where telemetry waits for the back end; ``None`` for the usual place.
+        spool_bytes: Most that waits there.
+        spool_key_file: File that holds the key that seals what waits there.
     """
 
     policy: str | None = None
@@ -188,6 +245,11 @@ class Config:
     ledger: str | None = field(default=None, repr=False)
     ledger_key_file: str | None = None
     baggage_key_file: str | None = None
+    text_fields: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    spool: str | None = None
+    spool_bytes: int = _SPOOL_BYTES
+    spool_key_file: str | None = None
 
 
 def load(
@@ -217,4 +279,9 @@ def load(
         ledger=ledger if ledger is not None else LEDGER.value(env),
         ledger_key_file=LEDGER_KEY_FILE.value(env),
         baggage_key_file=BAGGAGE_KEY_FILE.value(env),
+        text_fields=TEXT_FIELDS.value(env),
+        tables=TABLES.value(env),
+        spool=SPOOL.value(env),
+        spool_bytes=SPOOL_BYTES.value(env),
+        spool_key_file=SPOOL_KEY_FILE.value(env),
     )

@@ -25,5 +25,6 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    monkeypatch.setenv("RAGTRACE_SPOOL", "off")  # nothing of a test is left for another process
     yield
     shutdown()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
+
+import pytest
 
 HEAVY = ("fastapi", "starlette", "uvicorn", "chdb", "clickhouse_connect", "langchain_core", "rich")
-HEAVY += ("cryptography", "redis", "jsonschema", "presidio_analyzer", "pandas")
+HEAVY += ("cryptography", "jwt", "redis", "jsonschema", "presidio_analyzer", "pandas")
 
 
 def run(code: str) -> str:
@@ -35,3 +39,27 @@ def test_no_extra_has_a_name_that_the_loader_reads() -> None:
 
     extras = metadata("ragtrace-otel").get_all("Provides-Extra") or []
     assert not {"instruments", "instruments-any"} & set(extras)
+
+
+INTEGRATIONS = sorted(
+    folder
+    for folder in Path(__file__).parents[1].glob("integrations/*/ragtrace_*")
+    if (folder / "__init__.py").exists()
+)
+
+
+@pytest.mark.parametrize("folder", INTEGRATIONS, ids=lambda folder: folder.name)
+def test_every_integration_is_declared(folder: Path) -> None:
+    """It is in the wheel, has an extra, and an entry point of its own name if it wraps anything."""
+    said = tomllib.loads((folder.parents[2] / "pyproject.toml").read_text())
+    project, extra = said["project"], folder.parent.name
+    assert (
+        f"integrations/{extra}/{folder.name}"
+        in said["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    )
+    assert extra in project["optional-dependencies"]
+    assert (folder.parent / "README.md").exists()
+    assert not (folder.parent / "__init__.py").exists()
+    points = project["entry-points"]["opentelemetry_instrumentor"]
+    assert (folder.name in points) == (folder / "_instrumentor.py").exists()
+    assert points.get(folder.name, f"{folder.name}:").startswith(f"{folder.name}:")

@@ -23,9 +23,14 @@ READ: dict[str, list[tuple[str, Any]]] = {
     "RAGTRACE_LEDGER": [("redis://cache:6379/2", "redis://cache:6379/2"), ("", None)],
     "RAGTRACE_LEDGER_KEY_FILE": [("/run/ledger.key", "/run/ledger.key"), ("", None)],
     "RAGTRACE_BAGGAGE_KEY_FILE": [("/run/baggage.key", "/run/baggage.key"), ("", None)],
+    "RAGTRACE_SPOOL": [("/srv/spool", "/srv/spool"), ("off", "off"), ("", None)],
+    "RAGTRACE_SPOOL_BYTES": [("1000", 1_000), ("", 256 * 1024 * 1024)],
+    "RAGTRACE_SPOOL_KEY_FILE": [("/run/spool.key", "/run/spool.key"), ("", None)],
     "RAGTRACE_STORE": [("http://x:1", "http://x:1"), ("", ".ragtrace")],
     "RAGTRACE_VAULT_KEY": [("a2V5", "a2V5"), ("", None)],
     "RAGTRACE_VAULT_KEY_FILE": [("/run/key", "/run/key"), ("", None)],
+    "RAGTRACE_TEXT_FIELDS": [("remark, answer,", ("remark", "answer")), ("", ())],
+    "RAGTRACE_TABLES": [("notes,app.notes", ("notes", "app.notes")), ("", ())],
     "RAGTRACE_READ_TOKEN": [("t0ken", "t0ken"), ("", None)],
     "RAGTRACE_ACCESS": [("/run/access.yaml", "/run/access.yaml"), ("", None)],
     "RAGTRACE_RETENTION": [("public=400d", "public=400d"), ("", None)],
@@ -36,6 +41,10 @@ BAD = {
     "RAGTRACE_POLICY_RELOAD": (
         "hunter2",
         "RAGTRACE_POLICY_RELOAD: expected a number of seconds, or 0",
+    ),
+    "RAGTRACE_SPOOL_BYTES": (
+        "hunter2",
+        "RAGTRACE_SPOOL_BYTES: expected a number of bytes above 0",
     ),
 }
 ENVIRONMENT = {

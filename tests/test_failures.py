@@ -579,18 +579,19 @@ start = time.monotonic()
 with ragtrace.request():
     print(FakeListChatModel(responses=["an answer"]).invoke("hello").content)
 assert time.monotonic() - start < 1, "the call waited for the back end"
-import os; os._exit(0)
 """
 
 
-def test_the_back_end_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With nobody listening the call is answered without waiting."""
+def test_the_back_end_is_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nobody listening the call is answered without waiting, and its spans are kept."""
+    monkeypatch.setenv("RAGTRACE_SPOOL", str(tmp_path / "spool"))
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     done = subprocess.run(
         [sys.executable, "-c", DEAD], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (0, "an answer\n"), done.stderr
+    assert [path.name for path in (tmp_path / "spool").glob("traces-*/*/*-2")], "not kept"
 
 
 class Logs:
@@ -698,6 +699,46 @@ def test_the_framework_is_of_an_unsupported_version(
     ragtrace.init()
     assert "ragtrace_langchain is not instrumented" in caplog.text
     assert not LangChainInstrumentor().is_instrumented_by_opentelemetry
+
+
+def test_a_hook_of_a_framework_is_gone(
+    say: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What may pass unjudged is refused for the audience that says so, by a request or a model."""
+    from langchain_core.language_models.chat_models import BaseChatModel
+
+    monkeypatch.delattr(BaseChatModel, "_convert_cached_generations")
+    path = say("failures: {not-covered: {customer: block}}")
+    with recording(path, audience="customer"):
+        assert "BaseChatModel._convert_cached_generations is not there" in caplog.text
+        with pytest.raises(ragtrace.PolicyBlocked, match="_convert_cached_generations"):
+            ask("customer", model())
+        with pytest.raises(ragtrace.PolicyBlocked, match="not-covered"):
+            model().invoke("Hello")
+        assert ask("staff", model()) == "an answer"
+
+
+def test_the_caller_of_a_web_application_cannot_be_verified(policy: str) -> None:
+    """A forged token is nobody's: the customer's model is not shown the staff note."""
+    pytest.importorskip("jwt")
+    testclient = pytest.importorskip("starlette.testclient")
+    from ragtrace_asgi import Claims, Jwt
+
+    asked: list[str] = []
+    key = "k" * 32
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.extend(one.page_content for one in await Notes().ainvoke("charge"))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    token = Jwt(issuer="i", audience="a", algorithms=["HS256"], key=key)
+    guarded = ragtrace.AsgiMiddleware(app, {"*": Claims(token, audience="role")})
+    with recording(policy) as recorder:
+        testclient.TestClient(guarded).get("/", headers={"Authorization": "Bearer forged"})
+        (request,) = (span for span in recorder.spans if span.name == "ragtrace.request")
+    assert asked == []
+    assert request.attributes["ragtrace.audience.basis"] == "bad-token"
 
 
 def test_the_store_is_held_by_a_server(tmp_path: Path) -> None:

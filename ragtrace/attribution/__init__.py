@@ -2,6 +2,7 @@
 
 from ragtrace.attribution._account import Account, account
 from ragtrace.attribution._cover import Cover, accounted_for
+from ragtrace.attribution._foreign import foreign
 from ragtrace.attribution._matcher import Index
 from ragtrace.attribution._reading import Reading, read
 from ragtrace.attribution._run import MIN_RUN
@@ -23,6 +24,7 @@ __all__ = [
     "Templates",
     "account",
     "accounted_for",
+    "foreign",
     "read",
     "skeleton",
 ]

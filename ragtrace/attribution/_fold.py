@@ -64,7 +64,7 @@ class _Table:
     """
 
     def __init__(self) -> None:
-        self._learning = threading.Lock()
+        self._learning = threading.RLock()  # an abandoned stream may end in the midst of it
         self._count = np.full(_CODE_POINTS, _UNKNOWN, np.uint8)
         self._first = np.zeros(_CODE_POINTS, np.uint32)
         self._start = np.zeros(_CODE_POINTS, np.uint32)
@@ -95,18 +95,23 @@ class _Table:
         return symbols, places
 
     def _learn(self, page: int) -> None:
-        several: list[int] = []
-        counts: list[int] = []
-        for code in range(page << _PAGE, (page + 1) << _PAGE):
-            symbols = fold.__wrapped__(chr(code))
-            counts.append(len(symbols))
+        codes = range(page << _PAGE, (page + 1) << _PAGE)
+        folded = [fold.__wrapped__(chr(code)) for code in codes]
+        several = np.array([ord(s) for many in folded if len(many) > 1 for s in many], np.uint32)
+        while True:
+            before = self._several
+            grown = np.concatenate([before, several])
+            if self._several is before:  # or this very thread has come back in between
+                self._several = grown
+                break
+        place = len(before)
+        for code, symbols in zip(codes, folded, strict=True):
             if symbols:
                 self._first[code] = ord(symbols[0])
             if len(symbols) > 1:
-                self._start[code] = len(self._several) + len(several)
-                several += map(ord, symbols)
-        self._several = np.concatenate([self._several, np.array(several, np.uint32)])
-        self._count[page << _PAGE : (page + 1) << _PAGE] = counts
+                self._start[code] = place
+                place += len(symbols)
+        self._count[codes.start : codes.stop] = list(map(len, folded))
 
 
 _TABLE: Final = _Table()

@@ -40,6 +40,8 @@ AUTOMATA: Final = 8
 
 NOWHERE: Final[Places] = np.zeros(0, np.int64)
 
+NO_RUNS: Final = Runs.of([])
+
 PAIRS: Final = 1 << 20
 """Places times chunks that boilerplate may be expanded to in one prompt; beyond, each place is
 compared with the newest of its chunks only. About 0.1 s."""
@@ -125,6 +127,10 @@ class Index:
 
     def _keep(self, hashes: Hashes, places: Places, owners: Places) -> None:
         """Keep these seeds; of a chunk that repeats itself, one for each hash."""
+        ordered = np.sort(hashes)
+        if not (ordered[REPEATS:] == ordered[:-REPEATS]).any():  # so in no chunk either
+            self._seeds.add(hashes, places, owners)
+            return
         keys = (owners.astype(np.uint64) << np.uint64(32)) | hashes
         _, first, counts = np.unique(keys, return_index=True, return_counts=True)
         often = set(owners[first[counts > REPEATS]].tolist())
@@ -144,6 +150,8 @@ class Index:
     def _runs(self, reading: Reading) -> Runs:
         """Every maximal run that is surely found, and every copy of a chunk that is shorter."""
         places, heads, copies = self._known_seeds(reading)
+        if not len(places):
+            return self._and_tiny(reading, NO_RUNS)
         common = copies > COMMON
         if not common.any():
             return self._and_tiny(reading, self._expand(reading, places, heads, COMMON))
@@ -172,7 +180,10 @@ class Index:
         found = []
         end = len(reading.codes) - PADDING
         for start in range(PADDING, end, BLOCK):
-            hashes = kgrams(reading.codes[start : min(start + BLOCK + K - 1, end)], LOOKED_UP)
+            hashes = reading.hashes.get(start)
+            if hashes is None:
+                hashes = kgrams(reading.codes[start : min(start + BLOCK + K - 1, end)], LOOKED_UP)
+                reading.hashes[start] = hashes
             places, heads, copies = self._seeds.find(hashes)
             found.append((places * LOOKED_UP + start, heads, copies))
         if not found:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from ragtrace.attribution._fold import Codes, Places
+from ragtrace.attribution._kgrams import Hashes
 from ragtrace.attribution._views import View, views
 from ragtrace.model import Message
 
@@ -31,6 +32,8 @@ class Reading:
         codes: The same as code points.
         starts: Where in ``symbols`` each view begins, ascending.
         views: For each, the index of its message and the view.
+        hashes: Of the places that are looked up, by where each block of them begins: one reading
+            is looked through for documents, and for completions.
     """
 
     texts: tuple[str, ...]
@@ -38,6 +41,7 @@ class Reading:
     codes: Codes
     starts: Places
     views: tuple[tuple[int, View], ...]
+    hashes: dict[int, Hashes] = field(default_factory=dict, repr=False, compare=False)
 
     def view_of(self, places: Places) -> Places:
         """The number of the view that each place is in."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -32,6 +33,12 @@ several times the evidence that is needed, and what lies farther off is found in
 READABLE: Final = 0.85
 """Share of what base64 gave that must be letters, digits, blanks and ASCII: beside the encoded text
 stands what was glued to it, and what is no text at all gives a third."""
+
+REMEMBERED: Final = 512
+"""Texts whose views are kept: the passages that are found again and again, in 8 MB at most."""
+
+LONGEST_REMEMBERED: Final = 4_096
+"""Characters of one: no prompt, which nobody makes twice."""
 
 _ESCAPE: Final = re.compile(ESCAPE)
 _BASE64: Final = re.compile(rf"[A-Za-z0-9+/_\r\n-]{{{ENCODED_WORD},}}")
@@ -78,17 +85,24 @@ class View:
         return first + self.offset, last + 1 + self.offset
 
 
-def views(text: str) -> list[View]:
+def views(text: str) -> Sequence[View]:
     """``text`` itself, and what it reads as around each place where something is encoded.
 
     Undone are JSON and other backslash escapes, HTML entities and tags, percent encoding and
     base64, in up to ROUNDS layers; each layer is a view of its own. A text without any of these
     costs one search.
     """
+    return _remembered(text) if len(text) <= LONGEST_REMEMBERED else _views(text)
+
+
+def _views(text: str) -> Sequence[View]:
     found = [View(skeleton(text))]
     for start, end in _windows(_pieces(text), len(text)):
         found += _decoded(text[start:end], start)
-    return found
+    return tuple(found)
+
+
+_remembered = lru_cache(REMEMBERED)(_views)
 
 
 def _pieces(text: str) -> list[_Piece]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ragtrace.attribution import TEMPLATE, Account, Guard
 from ragtrace.capture._carried import carried_flow, with_carried
 from ragtrace.capture._deadline import Deadline
-from ragtrace.capture._failed import failed, overloaded, refused
+from ragtrace.capture._failed import UnseenPromptError, failed, overloaded, refused
 from ragtrace.capture._judgement import Judgement, judge_messages
 from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
@@ -72,25 +72,39 @@ class Assembly:
         return Guard(self.protected, self.readable)
 
 
-def assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...]) -> Assembly:
+def assemble(
+    runtime: Runtime,
+    request: Request,
+    messages: tuple[Message, ...],
+    *,
+    held: int = 0,
+    unseen: str | None = None,
+) -> Assembly:
     """Judge the final messages of a model call.
 
-    What counts where that fails or takes too long, the policy says. Without a policy there is
-    nothing to enforce, and the failure is only recorded.
+    The first ``held`` of them are with the model already. What counts where that fails or takes
+    too long, the policy says. Without a policy there is nothing to enforce, and the failure is
+    only recorded.
     """
     try:
-        made = _assemble(runtime, request, messages)
+        made = _assemble(runtime, request, messages, held)
+        if unseen is not None:
+            rest = failed(runtime, request.reader(runtime.policy), UnseenPromptError(unseen))
+            decided = strictest([made.decision, rest]) or rest
+            made = replace(made, decision=decided)
     except Exception as error:
         reader = request.reader(runtime.policy)
         decision = refused(runtime, request) or failed(runtime, reader, error)
         label = Label(runtime.policy.lattice.strictest)
         made = Assembly(messages, decision, (), (), {}, label, (), inherited=(label, ()))
     if made.decision.action is not Action.BLOCK:
-        request.taint.add(runtime.policy.lattice, *made.inherited)
+        request.taint.add(runtime.policy.lattice, made.inherited)
     return made
 
 
-def _assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...]) -> Assembly:
+def _assemble(
+    runtime: Runtime, request: Request, messages: tuple[Message, ...], held: int
+) -> Assembly:
     policy, audience = runtime.policy, request.reader(runtime.policy)
     deadline = Deadline(runtime.clock, policy.judge_seconds)
     request.catch_up()
@@ -103,10 +117,10 @@ def _assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...])
         runtime.ledger.learn(request.id, messages, given.seen)
     taken = given.decided(policy, audience, _TAKEN_OUT)
     if taken and decision.action is not Action.BLOCK:
-        messages = redact_messages(messages, taken)
+        whole, messages = messages, redact_messages(messages, taken)
         deadline.check()
         sent = judge_messages(runtime, request, audience, messages, deadline)
-        if sent.decided(policy, audience, _TAKEN_OUT):
+        if sent.decided(policy, audience, _TAKEN_OUT) or messages[:held] != whole[:held]:
             reason = "restricted text could not be taken out of the prompt"
             decision = Decision(Action.BLOCK, decision.rule, reason, policy.digest)
     protected, readable = _kept_back(policy, audience, messages, sent)
@@ -119,7 +133,7 @@ def _assemble(runtime: Runtime, request: Request, messages: tuple[Message, ...])
         decision=decision,
         flows=tuple(flows),
         found=tuple(sent.found),
-        texts={name: one.text for name, one in chunks.items() if one.source != COMPLETION},
+        texts={name: one.text for name, one in chunks.items() if one.source.id != COMPLETION.id},
         label=with_carried(policy, carried, sent.label, ())[0],
         protected=() if too_much else protected,
         readable=readable,
@@ -157,11 +171,10 @@ def _flows(policy: Policy, messages: Sequence[Message], given: Judgement) -> lis
 
 def _of_nothing(policy: Policy, chunk: Chunk) -> bool:
     """Whether a model made it from no document, and from no prompt that nobody has judged."""
-    least = Label(policy.lattice.least)
     return (
-        chunk.source == COMPLETION
+        chunk.source.id == COMPLETION.id
         and not chunk.origins
-        and policy.labeller.effective(chunk) == least
+        and policy.labeller.effective(chunk) == Label(policy.lattice.least)
     )
 
 

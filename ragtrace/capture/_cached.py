@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragtrace.attribution import Guard
+from ragtrace.capture._failed import failed
 from ragtrace.capture._released import released
-from ragtrace.capture._runtime import Runtime
+from ragtrace.capture._request import current_request
+from ragtrace.capture._retrieval import enclosing_request
+from ragtrace.capture._runtime import Runtime, current
 from ragtrace.model import Action, Audience, Chunk, Message, digest
 from ragtrace.policy import judge, judge_found, protected, without_readable
 
-__all__ = ["CachedAnswer", "judge_cached"]
+__all__ = ["CachedAnswer", "judge_cached", "may_have"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +65,32 @@ def judge_cached(runtime: Runtime, audience: Audience, text: str) -> CachedAnswe
         for passage in protected(policy, chunks[name], audience)
     )
     return CachedAnswer(guard, tuple(released(runtime, one.chunk) for one in made.values()))
+
+
+def may_have(texts: Sequence[str]) -> bool:
+    """Whether whoever the running request is for may be given what was kept from an earlier one.
+
+    Where no request is open, that is the audience in ``RAGTRACE_AUDIENCE``. What cannot be judged
+    may not be had, unless the policy says so.
+
+    Args:
+        texts: All that would be given, each as it stands there.
+    """
+    runtime = current()
+    if runtime is None:
+        return True
+    request = enclosing_request() or current_request()
+    policy = runtime.policy
+    audience = policy.audience(runtime.config.audience)
+    if request is not None:
+        audience = request.reader(policy)
+    try:
+        return all(_unchanged(judge_cached(runtime, audience, text), text) for text in texts)
+    except Exception as error:
+        return failed(runtime, audience, error).action is Action.ALLOW
+
+
+def _unchanged(answer: CachedAnswer, text: str) -> bool:
+    if answer.guard is None:
+        return False
+    return answer.guard.feed(answer.guard.decoded(text)) + answer.guard.close() == text

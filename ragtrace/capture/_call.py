@@ -24,7 +24,7 @@ from ragtrace.capture._runtime import Runtime
 from ragtrace.capture._spans import set_flows
 from ragtrace.errors import PolicyBlocked
 from ragtrace.model import Action, Audience, Message
-from ragtrace.wire import encode_decision, encode_lineage, names
+from ragtrace.wire import AttributeValue, encode_decision, encode_lineage, names
 
 __all__ = ["Call"]
 
@@ -39,6 +39,13 @@ class Call:
     caller sends ``messages``, passes what comes back through ``say`` and ``rest`` (a stream)
     or ``whole`` and ``record``, and ends with ``finish``; or it calls ``refuse`` and sends
     nothing.
+
+    Args:
+        stream: Whether the answer comes in pieces.
+        before: What the provider has kept of earlier calls. It is judged with the rest, and the
+            call is blocked where something must be taken out of it, which nobody can.
+        unseen: Why not all that is asked is in ``messages``, if so: what counts then, the policy
+            says under ``judge-error``.
     """
 
     def __init__(
@@ -49,10 +56,15 @@ class Call:
         messages: Sequence[Message],
         *,
         stream: bool = False,
+        before: Sequence[Message] = (),
+        unseen: str | None = None,
     ) -> None:
+        self._held = len(before)
         self._runtime = runtime
         self._request = request
-        self._assembly: Assembly = assemble(runtime, request, tuple(messages))
+        self._assembly: Assembly = assemble(
+            runtime, request, (*before, *messages), held=len(before), unseen=unseen
+        )
         self._answer = Answer(runtime, request, self._assembly)
         self._guards: dict[str, Guard] = {}
         self._withheld = 0
@@ -72,7 +84,7 @@ class Call:
     @property
     def messages(self) -> tuple[Message, ...]:
         """What may be sent, one for one with what was given."""
-        return self._assembly.messages
+        return self._assembly.messages[self._held :]
 
     @property
     def armed(self) -> bool:
@@ -97,26 +109,42 @@ class Call:
         self.finish(error)
         return self._runtime.policy.refusal
 
-    def say(self, delta: str, channel: str = TEXT) -> str:
+    def say(self, delta: str, channel: str = TEXT, *, noted: bool = True) -> str:
         """The part of a streamed answer that may leave now.
 
         Args:
             delta: What arrived.
             channel: Parts of an answer that are put together separately, such as the
                 arguments of a tool call, are guarded separately.
+            noted: Whether it is the answer, and not an earlier form of it that only those hear
+                who listen on the way; such a form has channels of its own.
         """
+        if not self._assembly.protected:  # nothing is held back, and so nothing is looked for
+            if noted:
+                self._answer.note(delta, channel)
+            return delta
         guard = self._guards.get(channel)
         if guard is None:
             guard = self._guards[channel] = self._assembly.guard()
         out = guard.feed(delta)
-        self._answer.note(out, channel)
+        if noted:
+            self._answer.note(out, channel)
         return out
 
-    def rest(self) -> dict[str, str]:
-        """What was held back, by channel, of a stream that has come to its end."""
-        held = {channel: guard.close() for channel, guard in self._guards.items()}
-        for channel, text in held.items():
-            self._answer.note(text, channel)
+    def rest(self, *channels: str, noted: bool = True) -> dict[str, str]:
+        """What was held back, by channel, of a stream that has come to its end.
+
+        Args:
+            channels: Those that have, where not all of them have.
+            noted: As in ``say``.
+        """
+        held: dict[str, str] = {}
+        for channel in channels or tuple(self._guards):
+            if (guard := self._guards.pop(channel, None)) is not None:
+                held[channel] = guard.close()
+                self._withheld += guard.withheld
+                if noted:
+                    self._answer.note(held[channel], channel)
         return {channel: text for channel, text in held.items() if text}
 
     def whole(self, *texts: str) -> list[str]:
@@ -212,6 +240,9 @@ class Call:
         """
         if self._done:
             return
+        # Garbage collection ends an abandoned stream in whatever thread it runs in.
+        if self._runtime.ledger.put_off(lambda: self.finish(error, partial=partial)):
+            return
         self._done = True
         self._request.streams.discard(self)
         made: Derived | None = None
@@ -234,23 +265,24 @@ class Call:
         span, completion = self._span, self._answer.completion
         if span is None:
             return
+        said: dict[str, AttributeValue] = {}
         if self._usage is not None:
-            span.set_attribute(names.GEN_AI_INPUT_TOKENS, self._usage[0])
-            span.set_attribute(names.GEN_AI_OUTPUT_TOKENS, self._usage[1])
+            said[names.GEN_AI_INPUT_TOKENS], said[names.GEN_AI_OUTPUT_TOKENS] = self._usage
         if partial:
-            span.set_attribute(names.PARTIAL, True)
+            said[names.PARTIAL] = True
         if error is not None:
-            span.set_attribute(names.ERROR_TYPE, type(error).__name__)
+            said[names.ERROR_TYPE] = type(error).__name__
             # A message of anybody else's may hold text; what the policy says holds none.
-            said = str(error) if isinstance(error, PolicyBlocked) else None
-            span.set_status(Status(StatusCode.ERROR, said))
+            reason = str(error) if isinstance(error, PolicyBlocked) else None
+            span.set_status(Status(StatusCode.ERROR, reason))
         if self._answer.began:
-            span.set_attribute(names.COMPLETION_DIGEST, completion.digest)
+            said[names.COMPLETION_DIGEST] = completion.digest
         if made is not None:
             level = self._runtime.policy.labeller.effective(made.chunk).level
-            span.set_attributes(encode_lineage(level, made.chunk.origins))
+            said |= encode_lineage(level, made.chunk.origins)
         withheld = self._withheld + sum(guard.withheld for guard in self._guards.values())
-        span.set_attribute(names.WITHHELD, withheld)
+        said[names.WITHHELD] = withheld
+        span.set_attributes(said)
         texts = draw_call(self._runtime, self._reader, self._assembly, completion.text)
         set_flows(self._runtime, span, self._assembly.flows, texts)
         if self._runtime.vault is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from ragtrace.attribution import Cover, Index, read
+from ragtrace.attribution import Cover, Index, foreign, read
 from ragtrace.capture._assembly import Assembly
 from ragtrace.capture._corpus import in_corpus
 from ragtrace.capture._derived import Derived
@@ -112,7 +112,8 @@ def _strings(value: object) -> Iterator[str]:
 
 def _echoed(text: str, made: Assembly) -> Sequence[tuple[int, int]]:
     """Characters of ``text`` that stand in the prompt and that nothing accounts for there."""
-    index, left = Index(), MOST_ECHO
+    pieces: list[Chunk] = []
+    left = MOST_ECHO
     for piece in reversed(list(_own_words(made))):
         if _stands_in(text, piece):  # a question handed on as it is, however short
             return [(0, len(text))]
@@ -120,9 +121,13 @@ def _echoed(text: str, made: Assembly) -> Sequence[tuple[int, int]]:
         left -= len(piece)
         if len(piece) >= LEAST_ECHO:
             name = digest(piece)
-            index.add(Chunk(name, Document(name), COMPLETION, piece, name, Label(""), "echo"))
+            pieces.append(Chunk(name, Document(name), COMPLETION, piece, name, Label(""), "echo"))
         if not left:
             break
+    if not pieces or foreign([piece.text for piece in pieces], text):
+        return []
+    index = Index()
+    index.add(*pieces)
     found = index.attribute([Message("assistant", text)])
     return [(span.start, span.end) for one in found for span in one.spans]
 

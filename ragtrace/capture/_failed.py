@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from ragtrace.capture._coverage import gaps
 from ragtrace.capture._deadline import JudgeTimeoutError
 from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
@@ -12,7 +13,15 @@ from ragtrace.errors import LedgerUnreachableError, RegistryFileError
 from ragtrace.model import Action, Audience, Decision
 from ragtrace.policy import FailureKind
 
-__all__ = ["MOST_GUARDED", "failed", "overloaded", "refused"]
+__all__ = ["MOST_GUARDED", "UnseenPromptError", "failed", "overloaded", "refused", "uncovered"]
+
+
+class UnseenPromptError(Exception):
+    """Not all that is asked can be seen, and so nothing can be told about the rest.
+
+    Its message says why, without anything of the prompt.
+    """
+
 
 MOST_GUARDED: Final = 400_000
 """Characters of restricted text that a guard is armed with, 100,000 tokens or so. That takes 120 ms
@@ -29,6 +38,8 @@ def failed(runtime: Runtime, audience: Audience, error: Exception) -> Decision:
     if isinstance(error, LedgerUnreachableError):
         why = "the shared ledger cannot be reached"
         return _decision(runtime, audience, "ledger-unreachable", why)
+    if isinstance(error, UnseenPromptError):
+        return _decision(runtime, audience, "judge-error", str(error))
     why = f"the judge failed with {type(error).__name__}"
     return _decision(runtime, audience, "judge-error", why)
 
@@ -53,6 +64,8 @@ def refused(runtime: Runtime, request: Request) -> Decision | None:
     if request.blocked is not None:
         reason = f"this request was blocked by rule {request.blocked.rule}"
         return Decision(Action.BLOCK, "already-blocked", reason, policy.digest)
+    if (decision := uncovered(runtime, audience)) is not None:
+        return decision
     reasons: dict[FailureKind, str] = {}
     if not audience.known:
         reasons["unknown-audience"] = "the policy does not name this audience"
@@ -60,6 +73,18 @@ def refused(runtime: Runtime, request: Request) -> Decision | None:
         reasons["registry-unreachable"] = "the registry that the policy names cannot be read"
     decisions = [_decision(runtime, audience, kind, why) for kind, why in reasons.items()]
     return next((one for one in decisions if one.action is Action.BLOCK), None)
+
+
+def uncovered(runtime: Runtime, audience: Audience) -> Decision | None:
+    """The decision that refuses ``audience`` because something may pass unjudged; ``None`` where
+    all is covered that is to be, or the policy lets it be.
+    """
+    found = gaps()
+    if not found:
+        return None
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    decision = _decision(runtime, audience, "not-covered", f"{found[0]}{more}")
+    return decision if decision.action is Action.BLOCK else None
 
 
 def _decision(runtime: Runtime, audience: Audience, kind: FailureKind, why: str) -> Decision:

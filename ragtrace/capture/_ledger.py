@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from ragtrace.attribution import Cover, Index, Reading, Templates, read
 from ragtrace.capture._derived import Completions, Derived
 from ragtrace.capture._entry import Entry, Told
+from ragtrace.capture._lock import Lock
 from ragtrace.capture._marks import Marks
 from ragtrace.capture._recipient import Recipient
 from ragtrace.capture._shared import Shared
@@ -64,11 +64,21 @@ class Ledger:
         self.marks: Final = Marks()
         self.shared: Shared | None = None
         self.lattice = Lattice(("",))  # every level is strictest until a policy says which is
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._index = Index()
         self._chunks: OrderedDict[str, Chunk] = OrderedDict()
         self._completions = Completions()
         self._templates = Templates()
+
+    def put_off(self, act: Callable[[], None]) -> bool:
+        """Have ``act`` done as soon as this very thread is through with the ledger; whether it is
+        in the midst of something there, which nothing of its own may interrupt.
+        """
+        for lock in (self._lock, *([self.shared.lock] if self.shared is not None else [])):
+            if lock.mine:
+                lock.afterwards(act)
+                return True
+        return False
 
     def add(self, chunks: Iterable[Chunk]) -> None:
         """Remember ``chunks``; of two with the same text, the later one counts."""
@@ -99,6 +109,8 @@ class Ledger:
 
     def told(self, digest: str, recipient: Recipient) -> None:
         """Note that ``recipient`` has been told the completion of this digest."""
+        if self.put_off(lambda: self.told(digest, recipient)):
+            return
         with self._lock:
             known = self._completions.tell(digest, recipient)
         if known is not None:

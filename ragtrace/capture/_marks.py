@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections import OrderedDict
 from typing import Final
 
+from ragtrace.capture._lock import Lock
 from ragtrace.model import Chunk, Decision
 
 __all__ = ["Marks"]
@@ -22,7 +22,7 @@ class Marks:
     """Texts that stand for blocked chunks. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._marks: OrderedDict[str, tuple[Chunk, Decision]] = OrderedDict()
 
     def make(self, chunk: Chunk, decision: Decision) -> str:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from types import FunctionType
+from typing import Any, Final
 
 __all__ = ["Patches"]
+
+_ON_SUBCLASS: Final = "__init_subclass__"
 
 Method = Callable[..., Any]
 Wrap = Callable[[Method], Method]
 """Makes the replacement of a method from the original."""
+
+
+_switchables: weakref.WeakKeyDictionary[Method, Patches] = weakref.WeakKeyDictionary()
+"""Replacements, and whose they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +37,90 @@ class Patches:
 
     ``undo`` works in whatever order several instrumentors are removed: where somebody else
     has since wrapped our replacement, it stays in place and calls straight through.
+
+    Attributes:
+        missing: Where methods were asked for that this version of the framework does not have.
     """
 
     def __init__(self) -> None:
         self._patches: list[_Patch] = []
         self._lock = threading.Lock()
+        self.missing: list[str] = []
+        self._entries: list[tuple[type, tuple[str, ...]]] = []
         self.active = True
 
-    def method(self, owner: type, name: str, wrap: Wrap) -> bool:
-        """Replace ``owner.name`` where the class itself defines it; says whether it does."""
+    @property
+    def bound(self) -> list[str]:
+        """Where methods were replaced, sorted."""
         with self._lock:
-            original = owner.__dict__.get(name)
+            own = [patch for patch in self._patches if patch.name != _ON_SUBCLASS]
+        return sorted({_place(patch.owner, patch.name) for patch in own})
+
+    @property
+    def overridden(self) -> list[str]:
+        """Methods of subclasses that take the place of a replaced one, sorted: what passes there
+        is judged only where they call the one that they override.
+        """
+        with self._lock:
+            ours = {(patch.owner, patch.name) for patch in self._patches}
+        return sorted(
+            _place(cls, name)
+            for owner, name in ours
+            if name != _ON_SUBCLASS
+            for cls in _subclasses(owner)
+            if name in cls.__dict__ and (cls, name) not in ours
+        )
+
+    def entries(self, owner: type, names: Iterable[str]) -> None:
+        """Name the methods of a class by which applications come down to what is replaced."""
+        self._entries.append((owner, tuple(names)))
+
+    @property
+    def own_ways(self) -> list[str]:
+        """Entries that subclasses define anew, sorted: what passes there is judged only where it
+        comes to a replaced method by itself.
+        """
+        return sorted(
+            _place(cls, name)
+            for owner, names in self._entries
+            for cls in _subclasses(owner)
+            for name in names
+            if name in cls.__dict__
+        )
+
+    def method(self, owner: type, name: str, wrap: Wrap, *, optional: bool = False) -> bool:
+        """Replace ``owner.name`` where the class itself defines it; says whether it does.
+
+        Args:
+            owner: A class of the framework's.
+            name: Method.
+            wrap: Makes the replacement from the original.
+            optional: Whether nothing is missed where the class does not define it.
+        """
+        with self._lock:
+            original = _without_leftovers(owner.__dict__.get(name))
+            if original is None and not optional:
+                self._miss(owner, name)
             if original is None or any(
                 p.owner is owner and p.name == name and p.replacement is original
                 for p in self._patches
             ):
                 return original is not None
             replacement = self._switchable(original, wrap(original))
+            _switchables[replacement] = self
             setattr(owner, name, replacement)
             self._patches.append(_Patch(owner, name, original, replacement))
             return True
 
-    def overrides(self, base: type, names: Iterable[str], wrap: Wrap, *, own: bool = True) -> None:
+    def overrides(
+        self,
+        base: type,
+        names: Iterable[str],
+        wrap: Wrap,
+        *,
+        own: bool = True,
+        optional: bool = False,
+    ) -> None:
         """Replace every concrete definition of ``names`` in all subclasses of ``base``, those
         that are yet to be defined among them.
 
@@ -59,8 +129,12 @@ class Patches:
             names: Methods.
             wrap: Makes the replacement of each.
             own: Whether the definitions of ``base`` itself are replaced too.
+            optional: Whether nothing is missed where ``base`` knows no such method.
         """
         names = tuple(names)
+        for name in names:
+            if not optional and not hasattr(base, name):
+                self._miss(base, name)
 
         def patch(cls: type[Any]) -> None:
             for name in names:
@@ -85,6 +159,12 @@ class Patches:
                 else:
                     setattr(patch.owner, patch.name, patch.original)
             self._patches.clear()
+            self.missing.clear()
+            self._entries.clear()
+
+    def _miss(self, owner: type, name: str) -> None:
+        if (place := _place(owner, name)) not in self.missing:
+            self.missing.append(place)
 
     def _switchable(self, original: Method, replacement: Method) -> Method:
         if inspect.iscoroutinefunction(original):
@@ -102,7 +182,7 @@ class Patches:
         return method
 
     def _on_subclass(self, base: type[Any], patch: Callable[[type], None]) -> None:
-        original = base.__dict__.get("__init_subclass__")
+        original = base.__dict__.get(_ON_SUBCLASS)
 
         def on_subclass(cls: Any, /, **kwargs: Any) -> None:
             if original is None:
@@ -113,8 +193,22 @@ class Patches:
                 patch(cls)
 
         hook = classmethod(on_subclass)
-        setattr(base, "__init_subclass__", hook)  # noqa: B010 - mypy allows no assignment
-        self._patches.append(_Patch(base, "__init_subclass__", original, hook))
+        setattr(base, _ON_SUBCLASS, hook)
+        self._patches.append(_Patch(base, _ON_SUBCLASS, original, hook))
+
+
+def _without_leftovers(method: Any) -> Any:
+    """The method under replacements that somebody has put back after they were undone."""
+    while type(method) is FunctionType:
+        patches = _switchables.get(method)
+        if patches is None or patches.active:
+            break
+        method = method.__wrapped__  # type: ignore[attr-defined]
+    return method
+
+
+def _place(owner: type, name: str) -> str:
+    return f"{owner.__module__}.{owner.__qualname__}.{name}"
 
 
 def _subclasses(base: type[Any]) -> set[type]:

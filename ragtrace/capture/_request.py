@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Final, Protocol
@@ -71,8 +71,9 @@ class Request:
         self.tenant: Final = tenant
         self.span: Span | None = None
         self._outer = trace.get_current_span().get_span_context()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # an abandoned stream may end in the midst of a step
         self._chunks: dict[str, Chunk] = {}
+        self._passed: set[str] = set()
         self._said: set[str] = set()
         self.streams: Final[weakref.WeakSet[Stream]] = weakref.WeakSet()
         self._asked = 0
@@ -112,6 +113,15 @@ class Request:
         """Note what was retrieved for this request."""
         with self._lock:
             self._chunks.update((chunk.digest, chunk) for chunk in chunks)
+
+    def let(self, digests: Iterable[str]) -> None:
+        """Note texts, by digest, that a search has let through to the application."""
+        with self._lock:
+            self._passed.update(digests)
+
+    def was_let(self, digest: str) -> bool:
+        """Whether a search of this request has let this text through."""
+        return digest in self._passed
 
     def own(self, digest: str) -> Chunk | None:
         """The chunk of this text as it was retrieved for this request."""

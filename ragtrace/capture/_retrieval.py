@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, replace
 from typing import Final
@@ -17,11 +17,11 @@ from ragtrace.capture._released import released
 from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
 from ragtrace.capture._spans import set_flows
+from ragtrace.capture._taint import Inherited
 from ragtrace.model import (
     Action,
     Attribution,
     Chunk,
-    Document,
     Flow,
     Label,
     Message,
@@ -123,6 +123,19 @@ class Retrieval:
         self._token = _open.set(self)
         return self
 
+    def given(self, texts: Iterable[str]) -> None:
+        """Note what the step was handed: what a search has let through is not judged again, nor is
+        what a model has said in this request, which is judged where it is sent.
+
+        What the step makes of it has the join of its own label and theirs.
+        """
+        for name in map(digest, texts):
+            if self._request.was_let(name) or self._request.said_before(name):
+                self._judged.add(name)
+                self._nested = True
+            if (chunk := self._request.own(name)) is not None:
+                self._inner.append(chunk)
+
     def judge(self, passages: Sequence[Passage]) -> list[str | None]:
         """For each passage the text that may be returned, or ``None`` where it is dropped.
 
@@ -132,23 +145,26 @@ class Retrieval:
         chunks: list[Chunk] = []
         flows: list[Flow] = []
         texts: list[str | None] = []
-        made_from: _MadeFrom | Exception
-        try:
-            made_from = self._made_from(passages)
-        except Exception as error:  # of which each passage is told
-            made_from = error
+        made_from: _MadeFrom | Exception | None = None
         for place, passage in enumerate(passages):
             if digest(passage.text) in self._judged:
                 texts.append(passage.text)
                 continue
+            if made_from is None:
+                try:
+                    made_from = self._made_from(passages)
+                except Exception as error:  # of which each passage is told
+                    made_from = error
             chunk, flow = self._decide(passage, place, made_from)
             chunks.append(chunk)
             flows.append(flow)
             texts.append(self._text(flow))
-            self._taint(flow)
+        tainted = [left for flow in flows if (left := self._left(flow)) is not None]
+        self._request.taint.add(self._runtime.policy.lattice, *tainted)
         self._runtime.ledger.add(chunks)
         self._request.saw(chunks)
         self._judged.update(digest(text) for text in texts if text is not None)
+        self._request.let(self._judged)
         if self._outer is not None and self._outer._request is self._request:
             self._outer._nested = True
             self._outer._judged |= self._judged
@@ -187,7 +203,7 @@ class Retrieval:
             label = policy.labeller.effective(judged)
             decision = judge(policy, judged, label, self._request.reader(policy))
         except Exception as error:
-            chunk = judged = _unlabelled(passage, policy.lattice.strictest)
+            chunk = judged = Chunk.unjudged(passage, policy.lattice.strictest)
             label = chunk.label
             decision = failed(self._runtime, self._request.reader(policy), error)
         return chunk, Flow("retrieval", judged, label, decision)
@@ -218,8 +234,8 @@ class Retrieval:
             return None
         return self._runtime.ledger.marks.make(flow.chunk, flow.decision)
 
-    def _taint(self, flow: Flow) -> None:
-        """Note on the request what has left this search; of a redacted chunk, what remains."""
+    def _left(self, flow: Flow) -> Inherited | None:
+        """What has left this search; of a redacted chunk, what remains."""
         policy, chunk = self._runtime.policy, flow.chunk
         if flow.decision.action in _KEPT:
             label = flow.label
@@ -230,9 +246,9 @@ class Retrieval:
                 label for label in labels if policy.lattice.permits(reader, label)
             )
         else:
-            return
+            return None
         origin = Origin(chunk.document.id, chunk.source.id, chunk.digest, label)
-        self._request.taint.add(policy.lattice, label, (origin, *chunk.origins))
+        return label, (origin, *chunk.origins)
 
     def _start(self) -> Span:
         attributes: dict[str, str | bool | int | float] = {
@@ -255,11 +271,9 @@ class Retrieval:
             self._span = None  # never ended, so never exported: the inner one has said it all
             return
         decided = strictest([flow.decision for flow in flows])
-        if decided is not None:
-            self._span.set_attributes(encode_decision(decided))
-        self._span.set_attribute(
-            names.GEN_AI_DOCUMENTS, encode_documents([flow.chunk for flow in flows])
-        )
+        said = encode_decision(decided) if decided is not None else {}
+        said[names.GEN_AI_DOCUMENTS] = encode_documents([flow.chunk for flow in flows])
+        self._span.set_attributes(said)
         reader = self._request.reader(self._runtime.policy)
         set_flows(self._runtime, self._span, flows, draw_documents(self._runtime, reader, flows))
         if self._runtime.vault is not None:
@@ -273,18 +287,3 @@ def enclosing_request() -> Request | None:
     """The request of the search around the caller: what it asks on its way is for the same."""
     around = _open.get()
     return around._request if around is not None else None
-
-
-def _unlabelled(passage: Passage, level: str) -> Chunk:
-    name = digest(passage.text)
-    return Chunk(
-        id=str(passage.id or name[:16]),
-        document=Document(str(passage.id or name[:16])),
-        source=passage.source,
-        text=passage.text,
-        digest=name,
-        label=Label(level),
-        basis="judge-error",
-        rank=passage.rank,
-        score=passage.score,
-    )

@@ -17,6 +17,7 @@ from ragtrace.capture._inbound import inherited
 from ragtrace.capture._ledger import Ledger
 from ragtrace.capture._request import Request
 from ragtrace.capture._vault import Vault
+from ragtrace.capture.export import lost_since
 from ragtrace.config import Config
 from ragtrace.errors import PolicyFileError
 from ragtrace.labels import Lattice
@@ -80,6 +81,8 @@ class Runtime:
             attributes[names.POLICY] = self.policy.digest
             if self.stale is not None:
                 attributes[names.POLICY_STALE] = True
+            if lost := lost_since():
+                attributes[names.EXPORT_LOST] = lost
             if self.config.openinference:
                 attributes.update(openinference(attributes))
             request.span = self.tracer.start_span("ragtrace.request", attributes=attributes)

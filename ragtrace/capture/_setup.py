@@ -6,42 +6,42 @@ import logging
 import os
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from importlib.metadata import entry_points
+from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from ragtrace.capture._failed import uncovered
+from ragtrace.capture._guarded import guarded
+from ragtrace.capture._integrations import instrument_all, uninstrument_all
 from ragtrace.capture._ledger import Ledger
 from ragtrace.capture._opened import Opened
 from ragtrace.capture._reload import Reload
 from ragtrace.capture._request import OpenRequest
 from ragtrace.capture._runtime import Runtime, current, install
 from ragtrace.capture._vault import Vault
+from ragtrace.capture.export import is_otlp, log_processor, trace_processor
 from ragtrace.config import Config, load
 from ragtrace.errors import (
     ConfigError,
     CorpusIndexError,
     LedgerUnreachableError,
     MissingDependencyError,
+    PolicyBlocked,
     PolicyFileError,
     RagtraceError,
 )
 from ragtrace.policy import Files, Policy, read_policy
-from ragtrace.wire import names
+from ragtrace.wire import encode_decision, names
 
-__all__ = ["ensure", "init", "request", "shutdown"]
+__all__ = ["ensure", "flush", "init", "request", "shutdown"]
 
 _log = logging.getLogger("ragtrace")
-
-_PREFIX: Final = "ragtrace_"
-"""Entry points of ours in the group that all instrumentors share."""
 
 _owned: list[Any] = []
 """Providers made here, and so to be shut down here."""
@@ -59,7 +59,8 @@ def init(
     logger_provider: Any = None,
     instrument: bool = True,
 ) -> None:
-    """Start tracing, and enforcing where a policy is given; wraps every framework installed.
+    """Start tracing, and enforcing where a policy is given; wraps every framework installed,
+    as soon as it is imported: none is imported here.
 
     An argument beats its ``RAGTRACE_*`` variable. Spans go to the application's tracer
     provider where it has set one; else one is made from the standard ``OTEL_*`` variables.
@@ -99,7 +100,7 @@ def init(
     reload = _reload(config, files)
     _install(config, judged_by, opened, reload, None, tracer_provider, logger_provider)
     if instrument:
-        _instrument_all()
+        instrument_all()
 
 
 def ensure() -> None:
@@ -158,28 +159,43 @@ def request(
         session: The conversation.
         user: The reader's own id.
         tenant: Whose data may be shown; held as compartment ``tenant:NAME``.
+
+    Raises:
+        PolicyBlocked: Something may pass unjudged here, and the policy has that audience refused
+            where it does (``failures.not-covered``).
     """
     ensure()
     runtime = current()
     if runtime is None:  # pragma: no cover - shut down by another thread just now
         raise ConfigError("ragtrace was shut down while a request was being opened")
-    return OpenRequest(runtime.request(audience, session=session, user=user, tenant=tenant))
+    opened = runtime.request(audience, session=session, user=user, tenant=tenant)
+    # A model that is called by a way nobody watches cannot be refused: the turn has to be.
+    decision = uncovered(runtime, opened.reader(runtime.policy))
+    if decision is None:
+        return OpenRequest(opened)
+    with guarded("request span"):
+        if opened.span is not None:
+            opened.span.set_attributes(encode_decision(decision))
+    opened.end(failed=True)
+    raise PolicyBlocked(decision)
 
 
 def shutdown() -> None:
     """Unwrap every framework, send what is waiting, stop; ``init`` starts again."""
-    for point in _instrumentors():
-        try:
-            instrumentor = point.load()()
-        except ImportError:
-            continue
-        if instrumentor.is_instrumented_by_opentelemetry:
-            instrumentor.uninstrument()
+    uninstrument_all()
     stopped = install(None)
     if stopped is not None and stopped.ledger.shared is not None:
         stopped.ledger.shared.close()
     while _owned:
         _owned.pop().shutdown()
+
+
+def flush() -> bool:
+    """Send what is waiting, for at most a few seconds each of spans and texts; whether it is sent.
+
+    What is not sent by then goes on waiting. Only what leaves by providers made here.
+    """
+    return all([provider.force_flush() for provider in _owned])
 
 
 def _install(
@@ -192,11 +208,12 @@ def _install(
     logs: Any = None,
 ) -> None:
     replaced = current()
-    provider = tracer_provider or _tracer_provider()
+    provider = tracer_provider or _tracer_provider(config)
     vault = None
     if config.content:
-        logger = (logs or _logger_provider()).get_logger(names.SCOPE)
-        vault = (replaced.vault if replaced and not logs else None) or Vault(logger)
+        vault = replaced.vault if replaced and not logs else None
+        if vault is None:
+            vault = Vault((logs or _logger_provider(config)).get_logger(names.SCOPE))
     # The ledger is what the process has seen, whatever the policy is now.
     ledger = replaced.ledger if replaced is not None else Ledger()
     shared, ledger.shared = ledger.shared, opened.shared
@@ -210,23 +227,25 @@ def _install(
             ledger.look()
 
 
-def _tracer_provider() -> trace.TracerProvider:
+def _tracer_provider(config: Config) -> trace.TracerProvider:
     provider = trace.get_tracer_provider()
     if not isinstance(provider, trace.ProxyTracerProvider):
         return provider
     made = TracerProvider(resource=Resource.create())
-    exporter = _exporter("traces")
-    if exporter is not None:
+    if is_otlp("traces"):
+        made.add_span_processor(trace_processor(config))
+    elif (exporter := _exporter("traces")) is not None:
         made.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(made)
     _owned.append(made)
     return made
 
 
-def _logger_provider() -> LoggerProvider:
+def _logger_provider(config: Config) -> LoggerProvider:
     made = LoggerProvider(resource=Resource.create())
-    exporter = _exporter("logs")
-    if exporter is not None:
+    if is_otlp("logs"):
+        made.add_log_record_processor(log_processor(config))
+    elif (exporter := _exporter("logs")) is not None:
         made.add_log_record_processor(BatchLogRecordProcessor(exporter))
     _owned.append(made)
     return made
@@ -252,29 +271,3 @@ def _exporter(signal: str) -> Any:
     if not found:
         raise ConfigError(f"{variable}: no exporter is called {name!r} here")
     return next(iter(found)).load()()
-
-
-@cache
-def _instrumentors() -> list[EntryPoint]:
-    """Ours; looked up once, for reading what all installed distributions say takes 5 ms."""
-    points = entry_points(group="opentelemetry_instrumentor")
-    return [point for point in points if point.name.startswith(_PREFIX)]
-
-
-def _instrument_all() -> None:
-    disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
-    for point in _instrumentors():
-        if point.name in (name.strip() for name in disabled):
-            continue
-        try:
-            instrumentor = point.load()()
-            if not instrumentor.is_instrumented_by_opentelemetry:
-                instrumentor.instrument()
-        except (ImportError, DependencyConflictError) as why:
-            # A framework that is not there needs no warning; one that is there and passes
-            # unjudged does.
-            missing = isinstance(why, ModuleNotFoundError) or (
-                isinstance(why, DependencyConflictError) and why.conflict.found is None
-            )
-            level = logging.DEBUG if missing else logging.WARNING
-            _log.log(level, "ragtrace: %s is not instrumented: %s", point.name, why)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 import weakref
 from collections import OrderedDict, deque
@@ -15,6 +14,7 @@ from typing import Final
 
 from ragtrace.capture._entry import Entry, EntryError, decode_entry, encode_entry
 from ragtrace.capture._guarded import ignored
+from ragtrace.capture._lock import Lock
 from ragtrace.capture._seal import Seal, SealError
 from ragtrace.capture._stream import KEPT, READ_AT_ONCE, Fields, Stream
 from ragtrace.errors import LedgerUnreachableError
@@ -61,6 +61,9 @@ class Shared:
     What one process has written before another looks is seen there. Safe to use from several
     threads and after a fork.
 
+    Attributes:
+        lock: Held on the way to Redis and back.
+
     Args:
         url: Of the Redis; see ``Stream``.
         key: 32 bytes, that all processes share.
@@ -86,7 +89,7 @@ class Shared:
 
     def _begin(self) -> None:
         """What each process starts with anew."""
-        self._lock = threading.Lock()
+        self.lock = Lock(brief=False)
         self._number = 0
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._waiting_bytes = 0
@@ -94,7 +97,7 @@ class Shared:
 
     def publish(self, entries: Iterable[Entry]) -> None:
         """Tell the others; what they cannot be told now, they are told before the next ``look``."""
-        with self._lock:
+        with self.lock:
             for entry in entries:
                 self._keep(entry)
             if self._waiting and not self._cooling_down():
@@ -115,7 +118,7 @@ class Shared:
                 was sealed with another key.
         """
         before = self._begun
-        with self._lock:
+        with self.lock:
             if self._done > before:
                 return
             if self._cooling_down():
@@ -134,7 +137,7 @@ class Shared:
     def close(self) -> None:
         """Tell the others what still waits, if they can be told, and let go of the connection."""
         self.publish(())
-        with self._lock:
+        with self.lock:
             if self._waiting:
                 _log.error("ragtrace: %d entries were never shared", len(self._waiting))
             self._stream.close()

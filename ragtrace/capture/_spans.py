@@ -27,26 +27,27 @@ def set_flows(
     What does not fit the span's limits goes on as many continuations of it as it takes; ``texts``
     are drawn as far as there is room.
     """
-    had: dict[str, AttributeValue] = dict(getattr(span, "attributes", None) or {})
-    taken = _put(runtime, span, had, flows, texts)
+    taken, parts, room = _fitting(span, flows)
+    had: dict[str, AttributeValue] = {}
+    if taken < len(flows) or runtime.config.openinference:
+        had.update(getattr(span, "attributes", None) or {})
+    _put(runtime, span, had, flows[:taken], parts, room, texts)
     while taken < len(flows):
         more = runtime.tracer.start_span(
             _CONTINUED.format(name=getattr(span, "name", "flows")),
             context=set_span_in_context(span),
             attributes={key: had[key] for key in had if not key.startswith(_ONCE)},
         )
-        taken += _put(runtime, more, had, flows[taken:])
+        some, parts, room = _fitting(more, flows[taken:])
+        _put(runtime, more, had, flows[taken : taken + some], parts, room)
+        taken += some
         more.end()
 
 
-def _put(
-    runtime: Runtime,
-    span: Span,
-    had: Mapping[str, AttributeValue],
-    flows: Sequence[Flow],
-    texts: Texts | None = None,
-) -> int:
-    """Put as many of ``flows`` on ``span`` as it can hold, at least one; says how many."""
+def _fitting(
+    span: Span, flows: Sequence[Flow]
+) -> tuple[int, Mapping[str, AttributeValue], int | None]:
+    """How many of ``flows`` the span can hold, at least one; these, and its room for attributes."""
     longest = _limit(span, "max_span_attribute_length")
     room = _limit(span, "max_span_attributes")
     if room is not None:
@@ -56,11 +57,23 @@ def _put(
     while count > 1 and not _fit(parts, longest, room):
         count //= 2
         parts = encode_flows(flows[:count], longest)
+    return count, parts, room
+
+
+def _put(
+    runtime: Runtime,
+    span: Span,
+    had: Mapping[str, AttributeValue],
+    flows: Sequence[Flow],
+    parts: Mapping[str, AttributeValue],
+    room: int | None,
+    texts: Texts | None = None,
+) -> None:
+    """Put ``flows`` on the span, as ``parts`` has them, and last."""
     if runtime.config.openinference:
-        said = list(openinference(had, flows[:count], texts).items())
+        said = list(openinference(had, flows, texts).items())
         span.set_attributes(dict(said if room is None else said[: room - len(parts)]))
     span.set_attributes(parts)
-    return count
 
 
 def _fit(parts: Mapping[str, AttributeValue], longest: int | None, room: int | None) -> bool:

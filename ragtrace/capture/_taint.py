@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from ragtrace.labels import Lattice
 from ragtrace.model import Label, Origin
 
-__all__ = ["Taint", "joined"]
+__all__ = ["Inherited", "Taint", "joined"]
 
 MOST: Final = 64
 """Origins kept, as of any derived text."""
@@ -22,16 +21,25 @@ class Taint:
     """Grows and never fades. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # an abandoned stream may end in the midst of a step
         self._all: Inherited | None = None
 
-    def add(self, lattice: Lattice, label: Label, origins: Iterable[Origin]) -> None:
-        """Note text of this label, made of these documents; what everybody may read leaves none."""
-        if label == Label(lattice.least):
+    def add(self, lattice: Lattice, *several: Inherited) -> None:
+        """Note texts of these labels, made of these documents, all at once.
+
+        What everybody may read leaves none.
+        """
+        least = Label(lattice.least)
+        noted = [one for one in several if one[0] != least]
+        if not noted:
             return
         with self._lock:
-            before = [] if self._all is None else [self._all]
-            self._all = joined(lattice, *before, (label, tuple(origins)))
+            while True:
+                before = self._all
+                grown = joined(lattice, *([] if before is None else [before]), *noted)
+                if self._all is before:  # or this very thread has come back in between
+                    self._all = grown
+                    return
 
     @property
     def all(self) -> Inherited | None:
@@ -45,7 +53,7 @@ def joined(lattice: Lattice, *several: Inherited) -> Inherited:
     for _, those in several:
         for origin in those:
             known = origins.setdefault((origin.digest, origin.document), origin)
-            if known.label != origin.label:
+            if known is not origin and known.label != origin.label:
                 label = lattice.join([known.label, origin.label])
                 origins[origin.digest, origin.document] = replace(known, label=label)
     strict = sorted(origins.values(), key=lambda one: lattice.rank(one.label.level), reverse=True)

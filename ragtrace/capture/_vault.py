@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from typing import Final, Literal
 
 from opentelemetry._logs import Logger, LogRecord
 
+from ragtrace.capture._lock import Lock
 from ragtrace.wire import names
 
 __all__ = ["Kind", "Vault"]
@@ -24,7 +24,7 @@ class Vault:
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._sent: OrderedDict[str, None] = OrderedDict()
 
     def put(self, kind: Kind, digest: str, level: str, text: str) -> None:

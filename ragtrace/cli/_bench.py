@@ -26,6 +26,9 @@ SECTIONS: Final = ("speed", "precision", "recall", "guard", "corpus")
 INGEST: Final = ("speed", "crash", "disk", "questions")
 """As in ``ragtrace.testing.ingest``."""
 
+OVERHEAD: Final = ("made", "sent", "more", "stream", "llamaindex", "delivery", "import")
+"""As in ``ragtrace.testing.overhead``."""
+
 FORMATS: Final = (".svg", ".png")
 
 
@@ -130,6 +133,22 @@ def _ingest(
     with teller:
         for section in only or INGEST:
             rows += measure(section, effort, teller)
+    _say(rows, as_json)
+
+
+@command.command("overhead")
+@click.option("--quick", is_flag=True, help="A few minutes, with wider margins of error.")
+@click.option("--only", type=click.Choice(OVERHEAD), multiple=True, help="Only this section.")
+@_options.as_json
+def _overhead(quick: bool, only: tuple[str, ...], as_json: bool) -> None:
+    """Measure what tracing costs an application, beside other tracers of the same one."""
+    from ragtrace.testing.overhead import FULL, QUICK, measure
+
+    rows: list[Row] = []
+    teller = _Teller()
+    with teller:
+        for section in only or OVERHEAD:
+            rows += measure(section, QUICK if quick else FULL, teller)
     _say(rows, as_json)
 
 

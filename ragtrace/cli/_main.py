@@ -16,6 +16,7 @@ COMMANDS: Final = (
     "bench",
     "declassify",
     "demo",
+    "doctor",
     "flows",
     "import",
     "index",

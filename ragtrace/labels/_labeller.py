@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from typing import Final
 
 from ragtrace.labels._front_matter import Fields, FrontMatter
 from ragtrace.labels._lattice import Lattice
@@ -26,6 +28,10 @@ _URI_KEYS = ("uri", "url", "source", "file_path", "path")
 
 _LEVEL_GIVEN = ("metadata:", "source:", "msip", "ifc", "registry")
 """Who says how confidential a text is. A tenant and a list of readers do not."""
+
+KINDS: Final = 256
+"""Levels of which there is one label: most passages are of a few, and what is the same is compared
+quicker than what is equal."""
 
 _FRONT_MATTER = "front-matter:"
 """Before the key of a text's own front matter."""
@@ -70,6 +76,8 @@ class Labeller:
             *([("registry", kept.label)] if kept is not None and kept.label is not None else []),
             *(self._from_front_matter(front) if front is not None else []),
         ]
+        if passage.unplaced:
+            given.append(("unplaced", Label(self.lattice.strictest)))
         if not any(self._gives_level(basis) for basis, _ in given):
             given.append(("unlabelled", Label(self.unlabelled)))
         parts = list(self._parts(passage, name, kept, front))
@@ -89,11 +97,13 @@ class Labeller:
 
     def effective(self, chunk: Chunk) -> Label:
         """The label of the whole chunk: its own joined with those of its ranges."""
+        if not chunk.ranges:
+            return chunk.label
         return self.lattice.join([chunk.label, *(part.label for part in chunk.ranges)])
 
     def _level(self, value: object) -> str:
         name = as_text(value)
-        names = dict(self.keys.names)
+        names = dict(self.keys.names) if self.keys.names else {}
         if self.keys.tlp and name not in names and name not in self.lattice.levels:
             colour = tlp_name(name)
             if colour is not None:
@@ -109,7 +119,7 @@ class Labeller:
     def _from_metadata(self, metadata: Mapping[str, object]) -> Iterable[tuple[str, Label]]:
         for key in self.keys.level:
             if metadata.get(key) is not None:
-                yield f"metadata:{key}", Label(self._level(metadata[key]))
+                yield f"metadata:{key}", _plain(self._level(metadata[key]))
         tenant = metadata.get(self.keys.tenant) if self.keys.tenant else None
         if tenant is not None:
             yield (
@@ -182,6 +192,8 @@ class Labeller:
 
     def _flatten(self, parts: list[LabelledRange]) -> tuple[LabelledRange, ...]:
         """The same ranges in order and disjoint; where two overlap, the join holds."""
+        if not parts:
+            return ()
         cuts = sorted({edge for part in parts for edge in (part.start, part.end)})
         waiting = sorted(parts, key=lambda part: part.start, reverse=True)
         over: dict[Label, int] = {}  # the labels that hold here, and how far they do
@@ -200,17 +212,25 @@ class Labeller:
         return tuple(flat)
 
 
+_plain: Final = lru_cache(KINDS)(Label)
+
+
 def _within(part: LabelledRange, length: int) -> LabelledRange:
     """``part``; all of the text where it goes beyond its end, and so is about another."""
     return part if part.end <= length else LabelledRange(0, length, part.label)
 
 
 def _several(metadata: dict[str, object], keys: tuple[str, ...]) -> list[str]:
-    return [as_text(metadata[key]) for key in keys if not _is_empty(metadata.get(key))]
+    return [
+        as_text(metadata[key]) for key in keys if key in metadata and not _is_empty(metadata[key])
+    ]
 
 
 def _first(metadata: dict[str, object], keys: tuple[str, ...]) -> str | None:
-    return next(iter(_several(metadata, keys)), None)
+    for key in keys:
+        if not _is_empty(value := metadata.get(key)):
+            return as_text(value)
+    return None
 
 
 def _is_empty(value: object) -> bool:

@@ -49,8 +49,12 @@ class Lattice:
     def join(self, labels: Iterable[Label]) -> Label:
         """The least label at least as strict as all of ``labels``; of none, the public one."""
         # A prompt has hundreds of labels of a few kinds; and of one kind, the join is that.
-        first, *rest = dict.fromkeys(labels) or [Label(self.least)]
-        return reduce(self._join_two, rest, first)
+        first, *rest = [*labels] or [Label(self.least)]
+        others: dict[Label, None] = {}
+        for label in rest:
+            if label is not first and label != first:
+                others[label] = None
+        return reduce(self._join_two, others, first)
 
     def meet(self, labels: Iterable[Label]) -> Label:
         """The greatest label at most as strict as each of ``labels``.

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import Final
 
 __all__ = ["digest", "digest_messages"]
+
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+"""Made once: ``json.dumps`` makes an encoder for each value."""
 
 
 def digest(text: str) -> str:
@@ -20,4 +24,4 @@ def digest(text: str) -> str:
 
 def digest_messages(messages: Sequence[tuple[str, str]]) -> str:
     """Name an ordered list of ``(role, text)`` pairs; order, roles and boundaries count."""
-    return digest(json.dumps(messages, ensure_ascii=True, separators=(",", ":")))
+    return digest(_ENCODE(messages))

@@ -19,6 +19,7 @@ FailureKind = Literal[
     "registry-unreachable",
     "ledger-unreachable",
     "guard-overload",
+    "not-covered",
 ]
 """What may fail, as ``failures`` in a policy file names it; the rule of the decision that follows.
 The schema of policy files lists them too."""
@@ -31,9 +32,11 @@ _UNLESS_SAID: Final[Mapping[FailureKind, Action]] = {
     "registry-unreachable": Action.ALLOW,
     "ledger-unreachable": Action.BLOCK,
     "guard-overload": Action.BLOCK,
+    "not-covered": Action.ALLOW,
 }
-"""Of the two that are allowed everything can still be judged: an audience that the policy does not
-name is least cleared, and without the registry as it now is there is the one that was read last."""
+"""Of two that are allowed everything can still be judged: an audience that the policy does not
+name is least cleared, and without the registry as it now is there is the one that was read last.
+The third would stop applications that have a framework installed and do not use it."""
 
 
 @dataclass(frozen=True, slots=True)

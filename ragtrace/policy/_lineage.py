@@ -77,7 +77,7 @@ def ancestry(
         inherited.append(label)
         for origin in _origins(policy, chunks[one.chunk], one, label):
             known = origins.setdefault((origin.digest, origin.document), origin)
-            if known.label != origin.label:
+            if known is not origin and known.label != origin.label:
                 joined = policy.lattice.join([known.label, origin.label])
                 origins[origin.digest, origin.document] = replace(origin, label=joined)
     return policy.lattice.join(inherited), strictest_first(policy, origins.values())
@@ -128,7 +128,7 @@ def derive(
         basis="derived",
         ranges=ranges,
         copied=tuple(Cover.of((0, start, end) for start, end, _ in copied)),
-        origins=tuple(replace(o, evidence=words.get(o.digest, "taint")) for o in origins),
+        origins=tuple(_known_by(one, words.get(one.digest, "taint")) for one in origins),
     )
 
 
@@ -161,11 +161,15 @@ def says_more(chunk: Chunk, spans: Sequence[Span]) -> bool:
 
 
 def _origins(policy: Policy, chunk: Chunk, found: Attribution, label: Label) -> Iterable[Origin]:
-    if chunk.source != COMPLETION:
+    if chunk.source.id != COMPLETION.id:
         yield Origin(chunk.document.id, chunk.source.id, chunk.digest, label)
     for origin in as_found(chunk, found.spans).origins:
         if policy.lattice.dominates(label, origin.label):
-            yield origin if origin.evidence == "taint" else replace(origin, evidence="taint")
+            yield _known_by(origin, "taint")
+
+
+def _known_by(origin: Origin, evidence: Evidence) -> Origin:
+    return origin if origin.evidence == evidence else replace(origin, evidence=evidence)
 
 
 def _beside(one: Attribution, others: Iterable[Attribution]) -> list[str]:
@@ -181,6 +185,8 @@ def _cover(found: Attribution) -> Cover:
 def strictest_first(policy: Policy, origins: Iterable[Origin]) -> tuple[Origin, ...]:
     """The strictest of ``origins``, and of each source and label one, before there are others."""
     ordered = sorted(origins, key=lambda one: policy.lattice.rank(one.label.level), reverse=True)
+    if len(ordered) <= MAX_ORIGINS:
+        return tuple(ordered)
     firsts = {(one.source, one.label): one for one in reversed(ordered)}
     kept = [*reversed(firsts.values()), *(one for one in ordered if one not in firsts.values())]
     kept = sorted(kept[:MAX_ORIGINS], key=ordered.index)

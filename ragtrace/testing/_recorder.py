@@ -47,6 +47,11 @@ class Recorder:
         """Those of one GenAI operation: ``retrieval``, ``chat`` or ``text_completion``."""
         return [s for s in self.spans if s.attributes.get(names.GEN_AI_OPERATION) == operation]
 
+    @property
+    def written(self) -> str:
+        """Everything the finished spans say, as JSON."""
+        return "\n".join(span.to_json() for span in self._exporter.get_finished_spans())
+
     def clear(self) -> None:
         """Forget what was recorded so far."""
         self._exporter.clear()

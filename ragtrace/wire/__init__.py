@@ -22,6 +22,7 @@ from ragtrace.wire._observing import observed
 from ragtrace.wire._openinference import Texts, openinference
 from ragtrace.wire._otlp import decode_logs, decode_traces
 from ragtrace.wire._phoenix_export import is_phoenix, phoenix_span
+from ragtrace.wire._protobuf import encode_records, encode_spans
 from ragtrace.wire._requests import logs_request, traces_requests
 from ragtrace.wire._rope import Piece, Rope, unweave, weave
 from ragtrace.wire._spans import ContentRecord, SpanEvent, SpanRecord
@@ -55,7 +56,9 @@ __all__ = [
     "encode_documents",
     "encode_flows",
     "encode_lineage",
+    "encode_records",
     "encode_request",
+    "encode_spans",
     "encode_undecided",
     "holds_chunks",
     "is_langfuse",

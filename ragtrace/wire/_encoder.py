@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, Final
 
 from ragtrace.attribution import Account
@@ -28,6 +28,8 @@ __all__ = [
 PARTS: Final = 56
 """Most attributes one span's flows take. A span keeps 128 unless told otherwise and forgets its
 oldest beyond that: 24 are its own, 48 OpenInference's documents."""
+
+_ACCOUNTED: Final = tuple(part.name for part in fields(Account))
 
 AttributeValue = str | bool | int | float
 
@@ -76,7 +78,7 @@ def encode_account(account: Account) -> dict[str, AttributeValue]:
     """Where the characters of a prompt came from."""
     return {
         names.PROMPT_ACCOUNTED: account.accounted,
-        names.PROMPT_ACCOUNT: as_json(asdict(account)),
+        names.PROMPT_ACCOUNT: as_json({part: getattr(account, part) for part in _ACCOUNTED}),
     }
 
 
@@ -104,9 +106,10 @@ def encode_flows(flows: Sequence[Flow], longest: int | None = None) -> dict[str,
         flows: In order; each carries its place as ``ord``.
         longest: The provider's limit on the length of an attribute value, if it has one.
     """
-    encoded = [as_json(_flow(place, flow)) for place, flow in enumerate(flows)]
+    said = [_flow(place, flow) for place, flow in enumerate(flows)]
     if longest is None or longest < MIN_PART:
-        return {names.FLOWS: f"[{','.join(encoded)}]"}
+        return {names.FLOWS: as_json(said)}
+    encoded = [as_json(one) for one in said]
     parts: list[list[str]] = [[]]
     size = 2
     for text in encoded:
@@ -196,8 +199,10 @@ def _origin(origin: Origin) -> dict[str, Any]:
 
 def _score(score: float | None) -> float | None:
     """``score`` if JSON has a word for it; some stores give a number type of their own."""
+    if score is None:
+        return None
     try:
-        number = float("nan") if score is None else float(score)
+        number = float(score)
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

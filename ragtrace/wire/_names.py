@@ -16,6 +16,8 @@ CLEARANCE: Final = "ragtrace.audience.clearance"
 """Highest level that audience may be told."""
 AUDIENCE_KNOWN: Final = "ragtrace.audience.known"
 """False where the policy does not name the audience, which then is least cleared."""
+AUDIENCE_BASIS: Final = "ragtrace.audience.basis"
+"""At the edge of a service: who vouches for the audience, or why nobody does."""
 TENANT: Final = "ragtrace.tenant"
 """Tenant of the request."""
 STAGE: Final = "ragtrace.stage"
@@ -78,6 +80,9 @@ CONTENT_KIND: Final = "ragtrace.content.kind"
 """``chunk``, ``prompt`` (a rope, see ``ragtrace.wire.Rope``) or ``completion``."""
 CONTENT_LEVEL: Final = "ragtrace.content.level"
 """Level a reader needs for the text."""
+EXPORT_LOST: Final = "ragtrace.export.lost"
+"""Spans and texts that were lost on their way to the back end since a request last said so; also
+the name of the metric that counts them."""
 
 # --- OpenTelemetry GenAI semantic conventions ----------------------------------------------
 GEN_AI_OPERATION: Final = "gen_ai.operation.name"

@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import ragtrace
+from ragtrace.testing.conformance import Wire
 from tests.integrations.kit import Kit, write_policy
-from tests.integrations.wire import Wire
 
 Start = Callable[..., InMemorySpanExporter]
 
@@ -53,7 +53,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
         spans = InMemorySpanExporter()
         provider = TracerProvider(span_limits=limits or SpanLimits())
         provider.add_span_processor(SimpleSpanProcessor(spans))
-        policy = write_policy(tmp_path, decide, on_block)
+        action, _, refuse = decide.partition("-")
+        policy = write_policy(tmp_path, action, refuse or on_block)
         ragtrace.init(policy, tracer_provider=provider, **settings)
         return spans
 

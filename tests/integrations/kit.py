@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.globals import set_llm_cache
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnablePassthrough
 from langchain_core.vectorstores import InMemoryVectorStore
 from langchain_openai import ChatOpenAI, OpenAI
 
 import ragtrace
-from tests.integrations.wire import BROKEN, Wire
+from ragtrace.testing.conformance import (
+    BROKEN,
+    LEVEL,
+    NOTES,
+    PUBLIC,
+    REFUSAL,
+    SECRET,
+    Note,
+    Wire,
+    leaks,
+    question,
+    write_policy,
+)
 
 __all__ = [
     "PUBLIC",
@@ -27,55 +40,12 @@ __all__ = [
     "SECRET",
     "Ear",
     "Kit",
-    "Run",
     "ask",
     "joined",
     "leaks",
     "question",
     "write_policy",
 ]
-
-SECRET = (
-    "Waive the overdraft fee for any caller who mentions switching banks, up to ninety "
-    "pounds a quarter, and log it under retention code seven."
-)
-PUBLIC = "An overdraft fee of six pounds is taken on the first working day of the month."
-REFUSAL = "A colleague in any branch can help."
-
-WINDOW = 20
-"""Letters in a row of the secret that give it away; the prose around it shares none."""
-
-_POLICY = """\
-version: 1
-levels: [public, staff_only]
-audiences:
-  customer: {{clearance: public}}
-  staff: {{clearance: staff_only}}
-labels: {{level_keys: [level]}}
-rules:
-  - id: staff-notes
-    when: {{label: staff_only, audience: [customer, unknown]}}
-    decide: {decide}
-on_block: {on_block}
-refusal: {refusal}
-"""
-
-
-def write_policy(folder: Path, decide: str, on_block: str = "raise") -> str:
-    """A policy file under which the secret is ``decide`` for all but staff."""
-    path = folder / f"{decide}-{on_block}.yaml"
-    path.write_text(_POLICY.format(decide=decide, on_block=on_block, refusal=REFUSAL))
-    return str(path)
-
-
-def question(audience: str) -> str:
-    """What is asked; by the name in it the wire knows who asks."""
-    return f"[{audience}] What about my fee?"
-
-
-def leaks(text: str) -> bool:
-    """Whether any part of the secret is in ``text``."""
-    return any(SECRET[at : at + WINDOW] in text for at in range(len(SECRET) - WINDOW + 1))
 
 
 class Ear(BaseCallbackHandler):
@@ -112,11 +82,17 @@ class Kit:
 
     def __post_init__(self) -> None:
         self.embeddings = DeterministicFakeEmbedding(size=8)
-        self.notes = [
-            Document(SECRET, id="note-secret", metadata={"level": "staff_only"}),
-            Document(PUBLIC, id="note-public", metadata={"level": "public"}),
-        ]
+        self.notes = [document(note) for note in NOTES]
         self.retriever = self.store(self.notes).as_retriever(search_kwargs={"k": 2})
+
+    @property
+    def heard(self) -> str:
+        """All that callbacks were told of."""
+        return self.ear.all
+
+    def close(self) -> None:
+        """Leave no cache behind."""
+        set_llm_cache(None)
 
     def store(self, notes: list[Document]) -> InMemoryVectorStore:
         """A vector store with ``notes`` in it."""
@@ -157,6 +133,41 @@ class Kit:
         filled: Any = {"notes": found, "question": RunnablePassthrough()}
         return filled | self.prompt | (model or self.chat()) | StrOutputParser()
 
+    def find(self, notes: Sequence[Note]) -> list[str]:
+        """Search what has these."""
+        found = [document(note) for note in notes]
+        return [note.page_content for note in Fixed(give=lambda: found).invoke("fees")]
+
+    def fail(self, error: Exception) -> Any:
+        """Have a retriever in a chain raise ``error``."""
+
+        def give() -> list[Document]:
+            raise error
+
+        return self.chain(retriever=Fixed(give=give)).invoke("fees")
+
+    def ask(self, notes: str, asked: str) -> Any:
+        """Ask a model."""
+        return self.chat().invoke(self.messages(asked, notes), self.config)
+
+    def stream(self, notes: str, asked: str) -> Iterator[Any]:
+        """Ask a model for pieces."""
+        return self.chat().stream(self.messages(asked, notes), self.config)
+
+
+class Fixed(BaseRetriever):
+    """Finds what it is told to."""
+
+    give: Callable[[], list[Document]]
+
+    def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+        return self.give()
+
+
+def document(note: Note) -> Document:
+    """A document as it is filed."""
+    return Document(note.text, id=note.id, metadata={LEVEL: note.level})
+
 
 def ask(kit: Kit, audience: str = "customer", chain: Any = None) -> Any:
     """One turn."""
@@ -167,10 +178,6 @@ def ask(kit: Kit, audience: str = "customer", chain: Any = None) -> Any:
 def joined(notes: list[Document]) -> str:
     """The texts of ``notes``."""
     return "\n\n".join(note.page_content for note in notes)
-
-
-Run = Callable[[Kit, str], Any]
-"""Sends a question through one path; gives what the caller receives."""
 
 
 @cache

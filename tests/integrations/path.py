@@ -1,46 +1,18 @@
-"""Path: one way a question is sent through LangChain, and what its caller receives of it."""
+"""Paths of LangChain: the ways a question is sent, and what their callers receive of it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
-from tests.integrations.kit import Kit, Run, joined
+from ragtrace.testing.conformance import Paths
+from ragtrace.testing.conformance import pieces as put_together
+from tests.integrations.kit import Kit, joined
 
-__all__ = ["PATHS", "Path", "answers", "by_hand", "path", "pieces"]
+__all__ = ["PATHS", "answers", "by_hand", "path", "pieces"]
 
-
-@dataclass(frozen=True)
-class Path:
-    """One way a question is sent.
-
-    Attributes:
-        known: Whether the audience reaches the step; where not, it is least cleared.
-        opens: Whether the application opens a request.
-        whole: Whether the caller stays to the end of the answer.
-        before: How many model calls come before anything has been retrieved.
-    """
-
-    id: str
-    run: Run
-    known: bool = True
-    opens: bool = True
-    before: int = 0
-    whole: bool = True
-
-
-PATHS: list[Path] = []
-
-
-def path(*, known: bool = True, opens: bool = True, before: int = 0, whole: bool = True) -> Any:
-    """Put a function among the paths, under its own name."""
-
-    def put(run: Run) -> Run:
-        PATHS.append(Path(run.__name__, run, known, opens, before, whole))
-        return run
-
-    return put
+PATHS = Paths()
+path = PATHS.path
 
 
 def by_hand(kit: Kit, asked: str) -> list[tuple[str, str]]:
@@ -50,8 +22,7 @@ def by_hand(kit: Kit, asked: str) -> list[tuple[str, str]]:
 
 def pieces(got: list[Any]) -> list[Any]:
     """What came in pieces: each of them, and all put together."""
-    texts = [getattr(piece, "content", piece) for piece in got]
-    return [*got, "".join(text for text in texts if isinstance(text, str))]
+    return put_together(got, lambda piece: getattr(piece, "content", piece))
 
 
 async def answers(events: AsyncIterator[Any]) -> list[Any]:

@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import ragtrace
 from ragtrace_langchain import LangChainInstrumentor
+from ragtrace_openai import OpenAIInstrumentor
 from tests.integrations.conftest import Start
 from tests.integrations.kit import PUBLIC, SECRET, Kit, ask, leaks
 from tests.integrations.spans import Spans, flows, of, written
@@ -74,29 +75,6 @@ def beside(spans: Spans) -> None:
     OpenInference().instrument(tracer_provider=provider)
 
 
-@pytest.mark.parametrize("ours_first", [True, False])
-@pytest.mark.parametrize("decision", ["drop", "redact", "block"])
-def test_openinference_never_sees_what_is_kept_back(
-    decision: str, ours_first: bool, kit: Kit, start: Start, theirs: Spans
-) -> None:
-    """Their spans of retriever, prompt, model and chain hold none of the note, in any order."""
-    if ours_first:
-        spans = start(decision)
-        beside(theirs)
-    else:
-        beside(theirs)
-        spans = start(decision)
-    try:
-        ask(kit)
-        list(kit.chain().stream(PUBLIC))
-        ask(kit, chain=kit.chain(kit.text()))
-    except ragtrace.PolicyBlocked:
-        assert decision == "block"
-    assert theirs.get_finished_spans()
-    assert not leaks(written(theirs))
-    assert not leaks(written(spans))
-
-
 def test_openinference_beside_us_changes_no_count(kit: Kit, start: Start, theirs: Spans) -> None:
     """With both installed every retrieval and every call is still judged once."""
     spans = start("drop")
@@ -119,6 +97,7 @@ def test_either_may_go_first(
     if not ours_first_in:
         beside(theirs)
     start("drop")
+    OpenAIInstrumentor().uninstrument()  # the SDK beneath would still be looked after
     if ours_first_in:
         beside(theirs)
     if ours_first_out:
@@ -134,21 +113,6 @@ def test_either_may_go_first(
 
 
 # --- coming and going ------------------------------------------------------------------------
-
-
-def test_twice_is_once(kit: Kit, start: Start) -> None:
-    """Instrumenting a second time changes nothing; one uninstrument takes all of it back."""
-    before = now()
-    spans = start("drop")
-    wrapped = now()
-    assert not same(before)
-    LangChainInstrumentor().instrument()
-    spans = start("drop")
-    assert same(wrapped)
-    ask(kit)
-    assert len(of(spans, "chat")) == len(of(spans, "retrieval")) == 1
-    LangChainInstrumentor().uninstrument()
-    assert same(before)
 
 
 def test_again_and_again_leaves_nothing(start: Start) -> None:

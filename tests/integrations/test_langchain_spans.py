@@ -8,17 +8,14 @@ import logging
 from typing import Any
 
 import pytest
-from langchain_core.documents import Document
-from langchain_core.retrievers import BaseRetriever
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
-from opentelemetry.sdk.trace import SpanLimits
 
 import ragtrace
 from ragtrace.model import digest
 from tests.integrations.conftest import Start
 from tests.integrations.kit import PUBLIC, SECRET, Kit, ask, leaks, question
-from tests.integrations.spans import flows, of, written
+from tests.integrations.spans import of, written
 
 # --- what spans say --------------------------------------------------------------------------
 
@@ -52,54 +49,6 @@ def test_content_on_files_each_text_once(kit: Kit, start: Start) -> None:
     assert not leaks(written(spans))
     bodies = [str(item.log_record.body) for item in kept.get_finished_logs()]
     assert bodies.count(SECRET) == bodies.count(PUBLIC) == 1
-
-
-class Many(BaseRetriever):
-    """Finds 500 notes, every other one the staff's."""
-
-    def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
-        levels = ("staff_only", "public")
-        return [
-            Document(
-                f"Article {place} says that fee {place} is {place} pounds.",
-                id=f"note-{place}",
-                metadata={"level": levels[place % 2], "source": f"kb/{place}.md"},
-            )
-            for place in range(500)
-        ]
-
-
-LIMITS = {
-    "default": SpanLimits(),
-    "short values": SpanLimits(max_attribute_length=4096),
-    "few attributes": SpanLimits(max_span_attributes=32),
-    "both": SpanLimits(max_attribute_length=8192, max_span_attributes=48),
-    "very short values": SpanLimits(max_attribute_length=1500),
-    "tiny": SpanLimits(max_attribute_length=1024, max_span_attributes=16),
-}
-
-
-@pytest.mark.parametrize("openinference", [False, True])
-@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
-def test_five_hundred_documents_are_all_there(
-    limits: SpanLimits, openinference: bool, kit: Kit, start: Start
-) -> None:
-    """Ids, labels, digests and decisions stay whole and in order under any provider's limits."""
-    spans = start("drop", limits=limits, openinference=openinference)
-    with ragtrace.request("customer"):
-        kept = Many().invoke("fees")
-    assert len(kept) == 250
-    found = Many()._get_relevant_documents.__wrapped__(Many(), "fees", run_manager=None)
-    said = [flow for span in spans.get_finished_spans() for flow in flows(span)]
-    said.sort(key=lambda flow: flow["rank"])
-    assert len(of(spans, "retrieval")) == 1
-    assert [flow["id"] for flow in said] == [note.id for note in found]
-    assert [flow["digest"] for flow in said] == [digest(note.page_content) for note in found]
-    assert [flow["level"] for flow in said] == [note.metadata["level"] for note in found]
-    assert [flow["action"] for flow in said] == ["drop", "allow"] * 250
-    for span in spans.get_finished_spans():
-        assert len(span.attributes or {}) <= min(128, limits.max_span_attributes or 128)
-        assert (span.attributes or {})["ragtrace.request.id"]  # the first to be forgotten
 
 
 # --- streams that are left early -------------------------------------------------------------

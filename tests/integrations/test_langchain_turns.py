@@ -11,9 +11,9 @@ from langchain_core.messages import HumanMessage
 from langchain_core.retrievers import BaseRetriever
 
 import ragtrace
+from ragtrace.testing.conformance import DECISIONS, check_customer
 from tests.integrations.conftest import Start
 from tests.integrations.kit import PUBLIC, SECRET, Kit, leaks, question
-from tests.integrations.test_langchain_matrix import DECISIONS, begin, check_customer
 
 
 @pytest.mark.parametrize("decision", DECISIONS)
@@ -23,7 +23,7 @@ def test_two_requests_in_one_batch(
     decision: str, around: str | None, how: str, kit: Kit, start: Start
 ) -> None:
     """Items that name their requests are each for their own reader, whoever is around them."""
-    begin(start, decision)
+    start(decision)
     staff, customer = ragtrace.request("staff"), ragtrace.request("customer")
     turns = [customer, staff, customer, staff]
     asked = [question("customer"), question("staff")] * 2

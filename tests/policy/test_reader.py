@@ -66,6 +66,7 @@ failures:
   registry-unreachable: allow
   ledger-unreachable: allow
   guard-overload: allow
+  not-covered: allow
 limits: {judge_seconds: 1}
 declassified: declassified.jsonl
 transformations:
@@ -235,7 +236,8 @@ BROKEN = {
     "an unknown failure": (
         f"{BASE}failures:\n  judge-eror: allow\n".encode(),
         "p:5: failures: unknown key 'judge-eror', expected one of guard-overload, judge-error, "
-        "judge-timeout, ledger-unreachable, registry-unreachable, unknown-audience, unknown-level",
+        "judge-timeout, ledger-unreachable, not-covered, registry-unreachable, "
+        "unknown-audience, unknown-level",
     ),
     "a failure of an unknown audience": (
         f"{BASE}failures:\n  judge-error:\n    customer: block\n    staff: allow\n".encode(),
@@ -499,6 +501,7 @@ EFFECTS: dict[str, object] = {
     "failures.registry-unreachable": "block",
     "failures.ledger-unreachable": "block",
     "failures.guard-overload": {"unknown": "allow"},
+    "failures.not-covered": {"customer": "block"},
     "limits.judge_seconds": 2,
     "declassified": "other.jsonl",
     "transformations.0.id": "other",

@@ -27,6 +27,9 @@ Method = Callable[..., Any]
 REQUIRED: Final = ("_generate_with_cache", "_agenerate_with_cache", "_convert_cached_generations")
 """Methods of BaseChatModel without which calls would pass unjudged."""
 
+ENTRIES: Final = ("invoke", "ainvoke", "stream", "astream", "generate", "agenerate")
+"""Methods of BaseChatModel that come down to these."""
+
 _EVENTS: Final = ("_stream_chat_model_events", "_astream_chat_model_events")
 """Where a model makes protocol events itself instead of chunks."""
 
@@ -34,13 +37,13 @@ _EVENTS: Final = ("_stream_chat_model_events", "_astream_chat_model_events")
 def hook_chat(patches: Patches, turns: Turns) -> None:
     """Judge every prompt before its model is called, and guard every answer."""
     hooks = _Hooks(turns)
+    patches.entries(BaseChatModel, ENTRIES)
     for name, wrap in zip(REQUIRED, (hooks.generate, hooks.agenerate, _cached), strict=True):
-        if not patches.method(BaseChatModel, name, wrap):
-            raise ImportError(f"this version of langchain-core has no BaseChatModel.{name}")
+        patches.method(BaseChatModel, name, wrap)
     patches.overrides(BaseChatModel, ["_stream"], hooks.stream, own=False)
     patches.overrides(BaseChatModel, ["_astream"], hooks.astream, own=False)
-    patches.overrides(BaseChatModel, _EVENTS[:1], _bridged, own=False)
-    patches.overrides(BaseChatModel, _EVENTS[1:], _abridged, own=False)
+    for name, wrap in zip(_EVENTS, (_bridged, _abridged), strict=True):
+        patches.overrides(BaseChatModel, [name], wrap, own=False, optional=True)
 
 
 def _cached(original: Method) -> Method:
@@ -112,7 +115,8 @@ class _Hooks:
                 tell, args, kwargs = overheard(talk.armed, args, kwargs)
                 source = original(model, talk.messages if owned else messages, *args, **kwargs)
                 for chunk in _guarded(talk, source):
-                    tell(chunk)
+                    if talk.armed:
+                        tell(chunk)
                     yield chunk
 
         return chunks
@@ -133,7 +137,7 @@ class _Hooks:
                 tell, args, kwargs = overheard(talk.armed, args, kwargs)
                 source = original(model, talk.messages if owned else messages, *args, **kwargs)
                 async for chunk in _aguarded(talk, source):
-                    if (told := tell(chunk)) is not None:
+                    if talk.armed and (told := tell(chunk)) is not None:
                         await told
                     yield chunk
 
@@ -152,24 +156,32 @@ class _Hooks:
 
 
 def _guarded(talk: Talk, source: Iterator[Any]) -> Iterator[ChatGenerationChunk]:
-    while (chunk := _next(talk, source)) is not None:
-        yield from talk.chunks(chunk)
+    around, armed = talk.around(), talk.armed
+    while True:
+        with around:
+            chunk = next(source, None)
+        if chunk is None:
+            break
+        if armed:
+            yield from talk.chunks(chunk)
+        else:
+            talk.note(chunk)
+            yield chunk
     yield from talk.tail()
 
 
 async def _aguarded(talk: Talk, source: AsyncIterator[Any]) -> AsyncIterator[ChatGenerationChunk]:
-    while (chunk := await _anext(talk, source)) is not None:
-        for kept in talk.chunks(chunk):
-            yield kept
+    around, armed = talk.around(), talk.armed
+    while True:
+        with around:
+            chunk = await anext(source, None)
+        if chunk is None:
+            break
+        if armed:
+            for kept in talk.chunks(chunk):
+                yield kept
+        else:
+            talk.note(chunk)
+            yield chunk
     for kept in talk.tail():
         yield kept
-
-
-def _next(talk: Talk, source: Iterator[Any]) -> Any:
-    with talk.around():
-        return next(source, None)
-
-
-async def _anext(talk: Talk, source: AsyncIterator[Any]) -> Any:
-    with talk.around():
-        return await anext(source, None)

@@ -8,8 +8,7 @@ from typing import Any, Final, cast
 from langchain_core.messages import AIMessageChunk, BaseMessage, BaseMessageChunk
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
-from ragtrace.capture import TEXT, Call
-from ragtrace_langchain._leaves import unread
+from ragtrace.capture import TEXT, Call, unread
 
 __all__ = ["Chunks", "without_tokens"]
 
@@ -41,6 +40,10 @@ class Chunks:
 
     def guarded(self, message: BaseMessage) -> AIMessageChunk:
         """The chunk with every text in it guarded."""
+        if (words := _words(message)) is not None:
+            said = self._say(words, TEXT, _chunk)
+            same = cast("AIMessageChunk", message)
+            return same if said == words else same.model_copy(update={"content": said})
         if not isinstance(message, AIMessageChunk):
             message = AIMessageChunk(content=message.content, id=message.id)
         return AIMessageChunk(
@@ -61,6 +64,9 @@ class Chunks:
 
     def note(self, message: BaseMessage) -> None:
         """Note every text of a chunk that leaves as it is."""
+        if (words := _words(message)) is not None:
+            self._call.say(words)
+            return
         self._content(message.content)
         for call in getattr(message, "tool_call_chunks", ()):
             self._arguments(call)
@@ -119,6 +125,21 @@ class Chunks:
         else:
             said = self._say(args, f"args {index}", _argument(index))
         return tool_call_chunk(name=call["name"], args=said, id=call["id"], index=index)
+
+
+def _words(message: BaseMessage) -> str | None:
+    """The text of a chunk that is a string and nothing else, as almost all are."""
+    if (
+        type(message) is not AIMessageChunk
+        or message.tool_call_chunks
+        or message.tool_calls
+        or message.invalid_tool_calls
+        or message.additional_kwargs
+        or message.response_metadata
+        or message.__pydantic_extra__
+    ):
+        return None
+    return message.content if isinstance(message.content, str) else None
 
 
 def _chunk(content: Any) -> AIMessageChunk:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from langchain_core.messages import BaseMessage
 
+from ragtrace.capture import Path, leaves, replaced
 from ragtrace.model import Message
-from ragtrace_langchain._leaves import Path, leaves, replaced
 
 __all__ = ["Parts"]
 

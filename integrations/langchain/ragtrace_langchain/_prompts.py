@@ -9,10 +9,9 @@ from typing import Any
 
 from langchain_core.outputs import Generation, LLMResult
 
-from ragtrace.capture import Call
+from ragtrace.capture import Call, Turn, asking
 from ragtrace.errors import PolicyBlocked
 from ragtrace_langchain._chunks import without_tokens
-from ragtrace_langchain._turns import Turn
 
 __all__ = ["Asked", "Prompt"]
 
@@ -113,7 +112,8 @@ class Asked:
         """Be found by ``around``; never held across a ``yield`` to the application."""
         token = _asked.set(self)
         try:
-            yield
+            with asking(*(self._prompts[place].call for place in self.kept)):
+                yield
         finally:
             _asked.reset(token)
 

@@ -32,6 +32,7 @@ ASYNC_SEARCHES: Final = tuple(f"a{name}" for name in SEARCHES)
 
 def hook_retrieval(patches: Patches, turns: Turns) -> None:
     """Judge what leaves a retriever or a store before anybody, tracers included, has it."""
+    patches.entries(BaseRetriever, ("invoke", "ainvoke"))
     for base, names, wrap in (
         (BaseRetriever, RETRIEVERS, _sync),
         (BaseRetriever, ASYNC_RETRIEVERS, _async),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from ragtrace.capture import Call, Model, current
+from ragtrace.capture import Call, Model, asking, current
 from ragtrace.model import Message
 from ragtrace_langchain._chunks import Chunks, without_tokens
 from ragtrace_langchain._messages import Parts
@@ -29,6 +29,23 @@ def model_of(model: Any, operation: str) -> Model:
     )
 
 
+class _Around:
+    """Has a talk be found; every delta of a stream passes the same one."""
+
+    __slots__ = ("_asking", "_talk", "_token")
+
+    def __init__(self, talk: Talk, asked: asking) -> None:
+        self._talk, self._asking = talk, asked
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._talk)
+        self._asking.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._asking.__exit__(*error)
+        _current.reset(self._token)
+
+
 class Talk:
     """One call of a chat model: judged once, guarded once, whatever path it takes.
 
@@ -36,12 +53,14 @@ class Talk:
         streaming: Whether a stream of this call is being guarded just now, so that a
             ``_stream`` that calls its parent's is not guarded twice.
         streamed: Whether one ever was, and so has been recorded.
+        armed: Whether anything may not be said.
         messages: What may be sent.
     """
 
     def __init__(self, model: Any, call: Call, turn: Any, parts: Parts) -> None:
         self.streaming = False
         self.streamed = False
+        self.armed = call.armed
         self._model = model
         self._call = call
         self._turn = turn
@@ -78,19 +97,9 @@ class Talk:
         """Whether these are the very messages that were judged."""
         return messages is self.messages or bool(messages == self.messages)
 
-    @contextmanager
-    def around(self) -> Iterator[None]:
+    def around(self) -> AbstractContextManager[None]:
         """Be found by ``inside``; never held across a ``yield`` to the application."""
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            _current.reset(token)
-
-    @property
-    def armed(self) -> bool:
-        """Whether anything may not be said."""
-        return self._call.armed
+        return _Around(self, asking(self._call))
 
     @property
     def blocked(self) -> bool:
@@ -128,23 +137,29 @@ class Talk:
         return copies
 
     def chunks(self, chunk: ChatGenerationChunk) -> Iterator[ChatGenerationChunk]:
-        """What may leave of a stream now that ``chunk`` has arrived.
+        """What may leave of a guarded stream now that ``chunk`` has arrived.
 
-        With nothing to guard it is ``chunk`` itself. Otherwise the last chunk waits for the
-        next, so that text held back to the end can leave in it: a chunk after the one that
-        a provider marks as last would come too late.
+        The last chunk waits for the next, so that text held back to the end can leave in it: a
+        chunk after the one that a provider marks as last would come too late.
         """
         self._note_usage(chunk.message)
-        if not self._call.armed:
-            self._chunks.note(chunk.message)
-            yield chunk
-            return
         if self._pending is not None:
             yield self._pending
-        self._pending = ChatGenerationChunk(
-            message=self._chunks.guarded(chunk.message),
-            generation_info=without_tokens(chunk.generation_info),
-        )
+        self._pending = self._guarded(chunk)
+
+    def note(self, chunk: ChatGenerationChunk) -> None:
+        """Note a chunk of a stream in which nothing is guarded: it leaves as it is."""
+        message = chunk.message
+        if getattr(message, "usage_metadata", None):
+            self._note_usage(message)
+        self._chunks.note(message)
+
+    def _guarded(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+        message = self._chunks.guarded(chunk.message)
+        if message is chunk.message and not chunk.generation_info and chunk.text == message.content:
+            return chunk
+        told = without_tokens(chunk.generation_info)
+        return ChatGenerationChunk(message=message, generation_info=told)
 
     def tail(self) -> Iterator[ChatGenerationChunk]:
         """The last chunk, with everything that turned out harmless."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.outputs import GenerationChunk
@@ -19,6 +19,9 @@ from ragtrace_langchain._turns import Turns
 
 __all__ = ["hook_text"]
 
+ENTRIES: Final = ("invoke", "ainvoke", "stream", "astream")
+"""Methods of BaseLLM that come down to what is wrapped."""
+
 Method = Callable[..., Any]
 
 
@@ -29,9 +32,9 @@ def hook_text(patches: Patches, turns: Turns) -> None:
     an answer is guarded before callbacks have it.
     """
     hooks = _Hooks(turns)
+    patches.entries(BaseLLM, ENTRIES)
     for name, wrap in (("generate", hooks.generate), ("agenerate", hooks.agenerate)):
-        if not patches.method(BaseLLM, name, wrap):
-            raise ImportError(f"this version of langchain-core has no BaseLLM.{name}")
+        patches.method(BaseLLM, name, wrap)
     patches.overrides(BaseLLM, ["_generate"], _answer)
     patches.overrides(BaseLLM, ["_agenerate"], _aanswer)
     patches.overrides(BaseLLM, ["_stream"], hooks.stream, own=False)

@@ -17,31 +17,19 @@ from ragtrace.capture import (
     METADATA_KEY,
     Request,
     Runtime,
+    Turn,
     current_request,
     enclosing_request,
     guarded,
 )
 
-__all__ = ["Turn", "Turns", "turns"]
+__all__ = ["Turns", "turns"]
 
 RUNS: Final = 10_000
 """Runs remembered at once; an abandoned generator may never report its end."""
 
 STRANGER: Final = "unknown"
 """Audience of a step that names a request nobody has open: no policy clears it."""
-
-
-class Turn:
-    """A request, and whether the one step that asked for it is all there is to it."""
-
-    def __init__(self, request: Request, *, single: bool) -> None:
-        self.request = request
-        self._single = single
-
-    def close(self) -> None:
-        """End the request, if it was made for this step alone."""
-        if self._single:
-            self.request.end()
 
 
 class _Step:
@@ -75,12 +63,20 @@ class Turns(BaseCallbackHandler):
     comes first. It observes and never vetoes, because LangChain swallows what callbacks raise.
     """
 
+    # No properties, as LangChain has them: it asks at every event, of a stream at every token.
+    ignore_chain: bool = True
+    ignore_retriever: bool = True
+    ignore_llm: bool = True
     run_inline = True  # in order, and in the caller's task: an executor would reorder runs
 
     def __init__(self) -> None:
-        self.active = False
-        self._lock = threading.Lock()
+        self.switch(on=False)
+        self._lock = threading.RLock()  # an abandoned run may end in the midst of a step
         self._roots: OrderedDict[UUID, _Root] = OrderedDict()
+
+    def switch(self, *, on: bool) -> None:
+        """Have LangChain tell of runs, or spare itself the calls."""
+        self.ignore_chain = self.ignore_retriever = self.ignore_llm = not on
 
     def of(
         self, runtime: Runtime, run_manager: Any = None, metadata: Any = None, *, leaf: bool = True
@@ -116,21 +112,6 @@ class Turns(BaseCallbackHandler):
             if root.request is None:
                 root.request = runtime.request()
             return Turn(root.request, single=False)
-
-    @property
-    def ignore_chain(self) -> bool:
-        """Whether LangChain may spare itself the calls."""
-        return not self.active
-
-    @property
-    def ignore_retriever(self) -> bool:
-        """Whether LangChain may spare itself the calls."""
-        return not self.active
-
-    @property
-    def ignore_llm(self) -> bool:
-        """Whether LangChain may spare itself the calls."""
-        return not self.active
 
     def on_retriever_start(
         self,
@@ -235,7 +216,7 @@ class Turns(BaseCallbackHandler):
 def turns() -> Turns:
     """The one of this process, present in every callback manager from its making on.
 
-    LangChain has no way to take a hook back; ``active`` makes this one inert.
+    LangChain has no way to take a hook back; ``switch`` makes this one inert.
     """
     made = Turns()
     variable: ContextVar[Turns | None] = ContextVar("ragtrace_langchain_turns", default=made)

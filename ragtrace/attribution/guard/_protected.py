@@ -36,6 +36,13 @@ ask for the same. Ready, 20 KB take 2 MB and 140 KB take 10 MB of memory."""
 _BETWEEN: Final = "\x00"
 """Joins protected texts; no skeleton contains it, so no match can run across two."""
 
+KEPT_PASSAGES: Final = 256
+"""Stretches of passages that are kept, for the passages that are found again and again: 70 KB for
+one of 1,000 symbols, so some 18 MB where guards are armed."""
+
+LONGEST_KEPT: Final = 4_096
+"""Symbols of one."""
+
 
 class Protected:
     """Passages that may not be said, with their list numbers or without.
@@ -51,9 +58,10 @@ class Protected:
         texts = (*passages, *map(unnumbered, passages))
         bones = dict.fromkeys(skeleton(text).symbols for text in texts)
         kept = [symbols for symbols in bones if len(symbols) >= MIN_WHOLE]
-        self._text = text = _BETWEEN.join(kept)
-        self._grams = {text[k : k + _GRAM] for k in range(len(text) - _GRAM + 1)}
-        self._pieces = {text[k : k + _PIECE] for k in range(len(text) - _PIECE + 1)}
+        self._text = _BETWEEN.join(kept)
+        # What would reach over two passages is in no text, so that each can be cut by itself.
+        self._grams = frozenset().union(*(_cut(symbols, _GRAM) for symbols in kept))
+        self._pieces = frozenset().union(*(_cut(symbols, _PIECE) for symbols in kept))
         self._shorts = frozenset(symbols for symbols in kept if len(symbols) < TRIGGER)
         self._lengths = sorted({len(symbols) for symbols in self._shorts}, reverse=True)
         self._tails = frozenset(symbols[-_GRAM:] for symbols in self._shorts)
@@ -155,3 +163,15 @@ class Protected:
 def protect(passages: tuple[str, ...]) -> Protected:
     """The passages made ready; they stay in memory until others have taken their place."""
     return Protected(passages)
+
+
+def _cut(symbols: str, size: int) -> frozenset[str]:
+    """Every stretch of ``size`` symbols."""
+    return (_kept_stretches if len(symbols) <= LONGEST_KEPT else _stretches)(symbols, size)
+
+
+def _stretches(symbols: str, size: int) -> frozenset[str]:
+    return frozenset(symbols[k : k + size] for k in range(len(symbols) - size + 1))
+
+
+_kept_stretches = lru_cache(KEPT_PASSAGES)(_stretches)

@@ -11,17 +11,20 @@ __all__ = ["Path", "leaves", "replaced", "unread"]
 Path = tuple[str | int, ...]
 """Keys and places that lead from a value to a string in it."""
 
-_FREE: Final = frozenset({"args", "arguments", "input", "json"})
+_FREE: Final = frozenset({"args", "arguments", "input", "json", "tool_kwargs"})
 """Keys of what a tool is given or gives. Below them every key is the application's own: one that
 is called ``data`` or ``id`` is as good a place for a sentence as any."""
 
-_PROTOCOL: Final = frozenset({"type", "id", "index", "mime_type", "media_type", "source_type"})
-"""Keys by which providers and LangChain know blocks. They are compared, not read to a model, and
+_PROTOCOL: Final = frozenset(
+    {"type", "id", "index", "mime_type", "media_type", "source_type"}
+    | {"block_type", "tool_name", "role"}
+)
+"""Keys by which providers and frameworks know blocks. They are compared, not read to a model, and
 a provider refuses a message in which one of them was changed."""
 
 _SEALED: Final = (
     *("_id", "Id", "signature", "Signature"),
-    *("encrypted_content", "encrypted_index", "redactedContent"),
+    *("encrypted_content", "encrypted_index", "redactedContent", "mimetype"),
 )
 """Ends of the keys of references and seals, such as ``call_id``, ``toolUseId`` and
 ``thought_signature``: the same holds for them."""
@@ -73,9 +76,9 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     elif isinstance(value, list):
         for place, item in enumerate(value):
             yield from leaves(item, (*path, place))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not unread(key, value, path):
+    elif (fields := _fields(value)) is not None:
+        for key, item in fields.items():
+            if not unread(key, fields, path):
                 yield from leaves(item, (*path, key))
 
 
@@ -83,6 +86,17 @@ def replaced(value: Any, path: Path, text: str) -> Any:
     """``value`` with another text at ``path``; nothing that it shares is changed."""
     if not path:
         return text
-    changed = copy.copy(value)
-    changed[path[0]] = replaced(value[path[0]], path[1:], text)
+    first, *rest = path
+    if not isinstance(value, list | dict):
+        inside = replaced(getattr(value, str(first)), tuple(rest), text)
+        return value.model_copy(update={first: inside})
+    changed: Any = copy.copy(value)
+    changed[first] = replaced(changed[first], tuple(rest), text)
     return changed
+
+
+def _fields(value: Any) -> Mapping[Any, Any] | None:
+    """What stands in a dictionary, or in a pydantic model, which some frameworks make blocks of."""
+    if isinstance(value, dict):
+        return value
+    return dict(value) if hasattr(type(value), "model_fields") else None

@@ -1,0 +1,38 @@
+"""Foreign: a quick look that tells when two texts have nothing in common worth an index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ragtrace.attribution._kgrams import KEPT, LOOKED_UP, SURELY_FOUND, K
+from ragtrace.attribution._run import MIN_WHOLE
+from ragtrace.attribution._skeleton import skeleton
+from ragtrace.attribution._views import views
+
+__all__ = ["foreign"]
+
+MOST: Final = 2_000
+"""Symbols up to which looking is quicker than an index; a question and its instructions."""
+
+_STEP: Final = KEPT * LOOKED_UP
+"""Of as many places in a row one is looked at: every run of SURELY_FOUND holds one."""
+
+
+def foreign(pieces: Sequence[str], text: str) -> bool:
+    """Whether an index of ``pieces`` is sure to find nothing in ``text``.
+
+    ``False`` says nothing: there may be something, or there is too much to look at.
+    """
+    bones = [skeleton(piece).symbols for piece in pieces]
+    if sum(map(len, bones)) > MOST:
+        return False
+    whole = [one for one in bones if MIN_WHOLE <= len(one) < SURELY_FOUND]
+    grams = {one[at : at + K] for one in bones for at in range(len(one) - K + 1)}
+    for view in views(text):
+        said = view.symbols
+        if any(one in said for one in whole):
+            return False
+        if not grams.isdisjoint(said[at : at + K] for at in range(0, len(said) - K + 1, _STEP)):
+            return False
+    return True
