@@ -102,6 +102,17 @@ def flow(place: int = 0, **change: Any) -> dict[str, Any]:
     } | change
 
 
+def origin(document: str, text: str | None = None, **change: Any) -> dict[str, Any]:
+    """One object of a flow's ``origins``, as the encoder writes it."""
+    return {
+        "document": document,
+        "source": "chroma/bank_knowledge",
+        "digest": digest(text if text is not None else document),
+        "level": "staff_only",
+        "evidence": "taint",
+    } | change
+
+
 def span(number: int = 1, *flows: dict[str, Any], **change: Any) -> SpanRecord:
     """One model-call span with ``flows``; ``change`` replaces attributes, names with ``__``."""
     attributes = {

@@ -16,7 +16,16 @@ from ragtrace.store._engine import Engine
 from ragtrace.store._lists import Ask, newest, newest_traces
 from ragtrace.store._pages import Place
 from ragtrace.store._reader import FlowFilter
-from ragtrace.store._rows import DecisionRow, FlowEdge, FlowRow, HourRow, ReachRow, SaidRow, Stats
+from ragtrace.store._rows import (
+    DecisionRow,
+    FlowEdge,
+    FlowRow,
+    HourRow,
+    OriginRow,
+    ReachRow,
+    SaidRow,
+    Stats,
+)
 from ragtrace.store._sayings import asked_for, find
 from ragtrace.store._scope import scoped
 from ragtrace.store._traces import SpanRow, Trace, TraceRow
@@ -262,4 +271,7 @@ def _flows(rows: Iterable[Sequence[Any]]) -> list[FlowRow]:
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    """A list as a tuple; what the engine names the parts of is a record in its own right."""
+    if not isinstance(value, list):
+        return value
+    return tuple(OriginRow.from_json(one) if isinstance(one, dict) else one for one in value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 __all__ = [
     "DecisionRow",
@@ -12,6 +12,7 @@ __all__ = [
     "FlowRow",
     "HourRow",
     "Matched",
+    "OriginRow",
     "ReachRow",
     "Row",
     "SaidRow",
@@ -28,6 +29,11 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
+def _read(kind: type[R], tree: Mapping[str, Any]) -> R:
+    known = {name.name for name in fields(kind)}
+    return kind(**{name: _frozen(value) for name, value in tree.items() if name in known})
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A flat record that survives the way through JSON unchanged."""
@@ -39,8 +45,32 @@ class Row:
     @classmethod
     def from_json(cls: type[R], tree: Mapping[str, Any]) -> R:
         """Read what ``as_json`` gave, also from a newer program that has more fields."""
-        known = {name.name for name in fields(cls)}
-        return cls(**{name: _frozen(value) for name, value in tree.items() if name in known})
+        return _read(cls, tree)
+
+
+@dataclass(frozen=True, slots=True)
+class OriginRow(Row):
+    """A document that a derived chunk was made from.
+
+    Attributes:
+        digest: Of the document's chunk that was in the prompt.
+        level: Of those parts of it that were there, as are the other parts of its label.
+        for_readers: Whether only ``readers`` may read it.
+        evidence: How it is known: ``certain``, ``text`` or ``taint``.
+        carried: How it is known of the completion made from the derived chunk; empty where
+            there is none, or it does not say.
+    """
+
+    document: str
+    source: str
+    digest: str
+    level: str
+    compartments: tuple[str, ...]
+    for_readers: bool
+    readers: tuple[str, ...]
+    integrity: str
+    evidence: str
+    carried: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +90,11 @@ class FlowRow(Row):
         ranges: ``(start, end, level)`` of parts with a label of their own.
         completion_digest: Empty where the model was not called or this is a retrieval.
         blocked: Whether the whole span was refused, perhaps for another chunk's sake.
+        carried: How it is known that the completion was made from it: ``certain``, its words stand
+            there, ``text``, a few of them do, ``taint``, none; empty where there is no completion,
+            where it does not say, and for what a model said, whose ``origins`` say it.
+        origins: The documents at the beginning of a derived chunk; none of a document's.
+        released: Why its origins do not count, where something was declassified.
     """
 
     trace_id: str
@@ -99,6 +134,21 @@ class FlowRow(Row):
     prompt_level: str
     completion_digest: str
     blocked: bool
+    carried: str
+    origins: tuple[OriginRow, ...]
+    released: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the fields by name, each origin as an object."""
+        said = Row.as_json(self)
+        said["origins"] = [origin.as_json() for origin in self.origins]
+        return said
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Self:
+        """Read what ``as_json`` gave, also from an older program that knows no origins."""
+        origins = tuple(map(OriginRow.from_json, tree.get("origins", ())))
+        return _read(cls, {"carried": "", "released": "", **tree, "origins": origins})
 
 
 @dataclass(frozen=True, slots=True)

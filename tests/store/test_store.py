@@ -13,6 +13,7 @@ from ragtrace.store import (
     OWNER,
     FlowFilter,
     FlowRow,
+    OriginRow,
     ReachRow,
     Store,
     Trace,
@@ -21,7 +22,7 @@ from ragtrace.store import (
 )
 from ragtrace.wire import SpanRecord
 from ragtrace.wire._encoder import as_json
-from tests.engine import KEY, START_NS, content, flow, fresh_url, span, store
+from tests.engine import KEY, START_NS, content, flow, fresh_url, origin, span, store
 
 __all__ = ["store"]  # the fixture
 
@@ -74,8 +75,19 @@ def test_a_flow_has_every_field(store: Store) -> None:
         "group": [digest("twin")],
         "shadow": {"action": "block", "rule": "later"},
         "ranges": [{"start": 3, "end": 9, "level": "staff_only"}],
+        "origins": [
+            origin("note", compartments=["legal"], readers=["u2"], integrity="untrusted"),
+            origin("memo", evidence="text"),
+        ],
+        "released": "declassified by u3",
     }
-    of_span = {"ragtrace__policy__digest": "pol", "ragtrace__decision__action": "block"}
+    of_span = {
+        "ragtrace__policy__digest": "pol",
+        "ragtrace__decision__action": "block",
+        "ragtrace__completion__origins": json.dumps(
+            [origin("memo"), origin("doc-0", "chunk 0", evidence="certain"), origin("doc-0")]
+        ),
+    }
     store.write([span(1, flow(0, **extra), **of_span)])
     assert store.flows(access=OWNER) == [
         FlowRow(
@@ -116,6 +128,34 @@ def test_a_flow_has_every_field(store: Store) -> None:
             prompt_level="",
             completion_digest=digest("completion 1"),
             blocked=True,
+            carried="certain",
+            origins=(
+                OriginRow(
+                    document="note",
+                    source="chroma/bank_knowledge",
+                    digest=digest("note"),
+                    level="staff_only",
+                    compartments=("legal",),
+                    for_readers=True,
+                    readers=("u2",),
+                    integrity="untrusted",
+                    evidence="taint",
+                    carried="",
+                ),
+                OriginRow(
+                    document="memo",
+                    source="chroma/bank_knowledge",
+                    digest=digest("memo"),
+                    level="staff_only",
+                    compartments=(),
+                    for_readers=False,
+                    readers=(),
+                    integrity="trusted",
+                    evidence="text",
+                    carried="taint",
+                ),
+            ),
+            released="declassified by u3",
         )
     ]
 
@@ -123,7 +163,10 @@ def test_a_flow_has_every_field(store: Store) -> None:
 def test_rows_survive_json(store: Store) -> None:
     """What a server sends is what the store answered."""
     ranges = [{"start": 3, "end": 9, "level": "x"}]
-    store.write([span(1, flow(0, ranges=ranges, spans=[[0, 1, 2, 3, 4]], score=None))])
+    origins = [origin("note", readers=[])]
+    store.write(
+        [span(1, flow(0, ranges=ranges, origins=origins, spans=[[0, 1, 2, 3, 4]], score=None))]
+    )
     trace, reach = store.trace(f"{1:032x}", access=OWNER), store.reach("doc-0", access=OWNER)
     assert Trace.from_json(json.loads(json.dumps(trace.as_json()))) == trace
     assert [ReachRow.from_json(json.loads(json.dumps(r.as_json()))) for r in reach] == reach

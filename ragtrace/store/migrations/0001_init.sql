@@ -87,6 +87,18 @@ CREATE TABLE IF NOT EXISTS flows (
     PromptLevel LowCardinality(String),
     CompletionDigest String CODEC(ZSTD(1)),
     Blocked Bool,
+    -- How it is known that the completion was made from this chunk, where there is one.
+    Carried LowCardinality(String),
+    -- What a derived chunk was made from; of each, how it is known that the chunk has it, and
+    -- that the completion has it.
+    Origins Array(Tuple(
+        document LowCardinality(String), source LowCardinality(String),
+        digest LowCardinality(String), level LowCardinality(String),
+        compartments Array(LowCardinality(String)), for_readers Bool, readers Array(String),
+        integrity LowCardinality(String), evidence LowCardinality(String),
+        carried LowCardinality(String)
+    )) CODEC(ZSTD(1)),
+    Released LowCardinality(String), -- why its origins do not count
     Version UInt64 CODEC(ZSTD(1)),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_span_id SpanId TYPE bloom_filter(0.01) GRANULARITY 1,
@@ -97,6 +109,7 @@ CREATE TABLE IF NOT EXISTS flows (
     INDEX idx_chunk ChunkId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_digest Digest TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_uri Uri TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_origins Origins.document TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_source Source TYPE set(100) GRANULARITY 1
 ) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toYYYYMM(Timestamp)
@@ -196,11 +209,21 @@ WITH
             verdict String, spans Array(Tuple(UInt32, UInt32, UInt32, UInt32, UInt32)),
             `group` Array(String), action String, rule String, reason String, mode String,
             shadow Tuple(action String, rule String),
-            ranges Array(Tuple(start UInt32, end UInt32, level String))
+            ranges Array(Tuple(start UInt32, end UInt32, level String)),
+            origins Array(Tuple(
+                document String, source String, digest String, level String,
+                compartments Array(String), readers Nullable(String), integrity String,
+                evidence String
+            )),
+            released String
         ))'),
             if(notEmpty(ours), ours, ['gen_ai.retrieval.documents'])
         ))
-    ) AS found
+    ) AS found,
+    JSONExtract(
+        SpanAttributes['ragtrace.completion.origins'],
+        'Array(Tuple(document String, digest String, evidence String))'
+    ) AS carried
 SELECT
     if(notEmpty(ours), flow.document, flow.id) AS Document,
     Timestamp,
@@ -247,6 +270,21 @@ SELECT
     SpanAttributes['ragtrace.completion.digest'] AS CompletionDigest,
     SpanAttributes['ragtrace.decision.action'] = 'block'
         AND SpanAttributes['ragtrace.decision.mode'] != 'shadow' AS Blocked,
+    arrayFirst(
+        made -> made.document = flow.document AND made.digest = flow.digest, carried
+    ).evidence AS Carried,
+    arrayMap(
+        origin -> (
+            origin.document, origin.source, origin.digest, origin.level, origin.compartments,
+            isNotNull(origin.readers), JSONExtract(ifNull(origin.readers, ''), 'Array(String)'),
+            if(origin.integrity IN ('', 'trusted'), 'trusted', 'untrusted'), origin.evidence,
+            arrayFirst(
+                made -> made.document = origin.document AND made.digest = origin.digest, carried
+            ).evidence
+        ),
+        flow.origins
+    ) AS Origins,
+    flow.released AS Released,
     if(
         ScopeName = 'ragtrace' AND mapContains(SpanAttributes, 'ragtrace.request.id'),
         0xFFFFFFFFFFFFFFFF,
