@@ -14,6 +14,8 @@ __all__ = ["LOOK_SECONDS", "Health", "Pulse"]
 
 LOOK_SECONDS: Final = 10.0
 """From one look at the store to the next, however often it is asked for."""
+THREAD: Final = "ragtrace-health"
+"""What the thread of a look is called in a listing of threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Pulse:
         with self._lock:
             if not self._looking and self._clock() >= self._due:
                 self._looking = True
-                threading.Thread(target=self._once, daemon=True).start()
+                threading.Thread(target=self._once, name=THREAD, daemon=True).start()
             return self._broken
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ragtrace.errors import StoreError
 from ragtrace.server import Client
-from ragtrace.server._health import LOOK_SECONDS, Pulse
+from ragtrace.server._health import LOOK_SECONDS, THREAD, Pulse
 from ragtrace.store import OWNER, Store
 from tests.engine import store
 from tests.web import client_of, get, served
@@ -20,8 +20,8 @@ def settled(pulse: Pulse) -> int | None:
     """What a look finds once it has ended."""
     pulse.broken_parts()
     for thread in threading.enumerate():
-        if thread is not threading.current_thread() and thread.daemon:
-            thread.join(5)
+        if thread.name == THREAD:
+            thread.join(10)
     return pulse.broken_parts()
 
 
