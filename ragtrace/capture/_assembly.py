@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ragtrace.attribution import TEMPLATE, Account, Guard
+from ragtrace.attribution import Account, Guard
 from ragtrace.capture._carried import carried_flow, with_carried
 from ragtrace.capture._deadline import Deadline
 from ragtrace.capture._failed import UnseenPromptError, failed, overloaded, refused
@@ -25,13 +25,18 @@ from ragtrace.model import (
     Span,
     strictest,
 )
-from ragtrace.policy import COMPLETION, Policy, label_found, redact_messages
+from ragtrace.policy import (
+    COMPLETION,
+    NOT_TAKEN_OUT,
+    TAKEN_OUT,
+    Policy,
+    is_authority,
+    label_found,
+    overall,
+    redact_messages,
+)
 
 __all__ = ["Assembly", "assemble"]
-
-_TAKEN_OUT = frozenset({Action.REDACT, Action.DROP})
-"""In a prompt there is no chunk left to drop, only its text: both take the text out."""
-
 
 _KEPT_BACK = frozenset({Action.CONTEXT_ONLY})
 """May be in the prompt and may not be said."""
@@ -45,6 +50,8 @@ class Assembly:
         messages: What may be sent.
         decision: The strictest of all; decided before anything is sent.
         flows: One for every remembered chunk found in the prompt as it was given.
+        plain: What was found there and is no flow, as nothing is behind it, with its place; only
+            where a decision may have depended on it.
         found: Everything that was found in ``messages``.
         texts: Of the documents among them, by digest.
         label: Join of what is in ``messages``.
@@ -66,6 +73,7 @@ class Assembly:
     account: Account = field(default_factory=Account)
     inherited: tuple[Label, tuple[Origin, ...]] = (Label(""), ())
     judged: Judgement | None = None
+    plain: tuple[tuple[int, Flow], ...] = ()
 
     def guard(self) -> Guard:
         """A guard for one channel of the completion."""
@@ -112,17 +120,16 @@ def _assemble(
     flows = [*_flows(policy, messages, given), *_marked(runtime, messages)]
     if (carried := carried_flow(runtime, request)) is not None:
         flows.append(carried)
-    decision = refused(runtime, request) or _overall(policy, flows)
+    decision = refused(runtime, request) or overall(policy, [flow.decision for flow in flows])
     if decision.action is Action.ALLOW:
         runtime.ledger.learn(request.id, messages, given.seen)
-    taken = given.decided(policy, audience, _TAKEN_OUT)
+    taken = given.decided(policy, audience, TAKEN_OUT)
     if taken and decision.action is not Action.BLOCK:
         whole, messages = messages, redact_messages(messages, taken)
         deadline.check()
         sent = judge_messages(runtime, request, audience, messages, deadline)
-        if sent.decided(policy, audience, _TAKEN_OUT) or messages[:held] != whole[:held]:
-            reason = "restricted text could not be taken out of the prompt"
-            decision = Decision(Action.BLOCK, decision.rule, reason, policy.digest)
+        if sent.decided(policy, audience, TAKEN_OUT) or messages[:held] != whole[:held]:
+            decision = Decision(Action.BLOCK, decision.rule, NOT_TAKEN_OUT, policy.digest)
     protected, readable = _kept_back(policy, audience, messages, sent)
     too_much = overloaded(runtime, audience, protected)
     if too_much is not None and decision.action is not Action.BLOCK:
@@ -140,6 +147,7 @@ def _assemble(
         account=sent.account,
         inherited=with_carried(policy, carried, *sent.inherited),
         judged=sent,
+        plain=_plain(policy, given),
     )
 
 
@@ -158,11 +166,11 @@ def _kept_back(
 
 def _flows(policy: Policy, messages: Sequence[Message], given: Judgement) -> list[Flow]:
     flows = []
-    for one, own in zip(given.found, given.answerable, strict=True):
+    for one, own in zip(given.found, given.ruling.answerable, strict=True):
         chunk = given.chunks[one.chunk]
         if _of_nothing(policy, chunk):
             continue
-        decided = given.decisions.get(one.chunk) or _explained(policy, one)
+        decided = given.ruling.about(policy, one)
         label = label_found(policy, chunk, own)
         roles = dict.fromkeys(messages[span.message].role for span in one.spans)
         flows.append(Flow("prompt", chunk, label, decided, one, tuple(roles)))
@@ -178,12 +186,21 @@ def _of_nothing(policy: Policy, chunk: Chunk) -> bool:
     )
 
 
-def _explained(policy: Policy, one: Attribution) -> Decision:
-    if TEMPLATE in one.group:
-        reason = "the application's own template says it, and so do several documents"
-        return Decision(Action.ALLOW, "template", reason, policy.digest)
-    reason = "all of it that is here is in other documents as well"
-    return Decision(Action.ALLOW, "explained", reason, policy.digest)
+def _plain(policy: Policy, given: Judgement) -> tuple[tuple[int, Flow], ...]:
+    """What says something of no document where others of its kind do: who replays needs it."""
+    plain = []
+    others = False
+    for place, one in enumerate(given.found):
+        chunk = given.chunks[one.chunk]
+        if _of_nothing(policy, chunk):
+            label = policy.labeller.effective(chunk)
+            plain.append(
+                (place, Flow("prompt", chunk, label, given.ruling.about(policy, one), one))
+            )
+            others = others or is_authority(chunk)
+        else:
+            others = others or not is_authority(chunk)
+    return tuple(plain) if others else ()
 
 
 def _marked(runtime: Runtime, messages: Sequence[Message]) -> list[Flow]:
@@ -203,13 +220,3 @@ def _marked(runtime: Runtime, messages: Sequence[Message]) -> list[Flow]:
 
 def _of_mark(chunk: Chunk, span: Span) -> Attribution:
     return Attribution(chunk.digest, "certain", (span,), whole=True)
-
-
-def _overall(policy: Policy, flows: Sequence[Flow]) -> Decision:
-    if policy.observe_only:
-        return Decision(Action.ALLOW, "no-policy", "no policy was given", mode="shadow")
-    decided = strictest([flow.decision for flow in flows])
-    if decided is None:
-        reason = "nothing that is labelled was found in the prompt"
-        return Decision(Action.ALLOW, "clearance", reason, policy.digest, policy.mode)
-    return decided

@@ -11,7 +11,14 @@ from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
 from ragtrace.capture._vault import Vault
 from ragtrace.model import Completion, Prompt
-from ragtrace.wire import AttributeValue, encode_account, encode_decision, names, weave
+from ragtrace.wire import (
+    AttributeValue,
+    encode_account,
+    encode_decision,
+    encode_plain,
+    names,
+    weave,
+)
 
 __all__ = ["Model", "file_texts", "start_span"]
 
@@ -41,6 +48,7 @@ def start_span(
         names.PROMPT_DIGEST: Prompt(made.messages).digest,
         **encode_account(made.account),
         **encode_decision(made.decision),
+        **encode_plain(made.plain),
     }
     if model.name:
         attributes[names.GEN_AI_REQUEST_MODEL] = model.name

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
 from ragtrace.capture._taint import joined
-from ragtrace.model import Action, Chunk, Document, Flow, Label, Origin, Source, digest
-from ragtrace.policy import Policy, judge
+from ragtrace.model import Chunk, Document, Flow, Label, Origin, Source, digest
+from ragtrace.policy import Policy, judge_carried
 
 __all__ = ["BAGGAGE", "carried_flow", "with_carried"]
 
 BAGGAGE: Final = Source("baggage")
 """The source of what is known of a request by its baggage alone."""
-
-_TAKEN_OUT: Final = frozenset({Action.REDACT, Action.DROP})
 
 
 def carried_flow(runtime: Runtime, request: Request) -> Flow | None:
@@ -39,10 +36,7 @@ def carried_flow(runtime: Runtime, request: Request) -> Flow | None:
         basis=BAGGAGE.id,
         origins=envelope.origins,
     )
-    decision = judge(policy, chunk, envelope.label, request.reader(policy))
-    if decision.action in _TAKEN_OUT:
-        reason = f"{decision.reason}; it came by baggage, and there is no text to take out"
-        decision = replace(decision, action=Action.BLOCK, reason=reason)
+    decision = judge_carried(policy, chunk, envelope.label, request.reader(policy))
     return Flow("prompt", chunk, envelope.label, decision)
 
 

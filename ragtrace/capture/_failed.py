@@ -11,7 +11,7 @@ from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
 from ragtrace.errors import LedgerUnreachableError, RegistryFileError
 from ragtrace.model import Action, Audience, Decision
-from ragtrace.policy import FailureKind
+from ragtrace.policy import blocked_before, decide_failure, judge_reader
 
 __all__ = ["MOST_GUARDED", "UnseenPromptError", "failed", "overloaded", "refused", "uncovered"]
 
@@ -33,15 +33,16 @@ def failed(runtime: Runtime, audience: Audience, error: Exception) -> Decision:
 
     Without a policy, and in shadow mode, nothing is enforced, and the failure is only recorded.
     """
+    policy = runtime.policy
     if isinstance(error, JudgeTimeoutError):
-        return _decision(runtime, audience, "judge-timeout", str(error))
+        return decide_failure(policy, audience, "judge-timeout", str(error))
     if isinstance(error, LedgerUnreachableError):
         why = "the shared ledger cannot be reached"
-        return _decision(runtime, audience, "ledger-unreachable", why)
+        return decide_failure(policy, audience, "ledger-unreachable", why)
     if isinstance(error, UnseenPromptError):
-        return _decision(runtime, audience, "judge-error", str(error))
+        return decide_failure(policy, audience, "judge-error", str(error))
     why = f"the judge failed with {type(error).__name__}"
-    return _decision(runtime, audience, "judge-error", why)
+    return decide_failure(policy, audience, "judge-error", why)
 
 
 def overloaded(runtime: Runtime, audience: Audience, secret: Sequence[str]) -> Decision | None:
@@ -53,26 +54,24 @@ def overloaded(runtime: Runtime, audience: Audience, secret: Sequence[str]) -> D
     if size <= MOST_GUARDED:
         return None
     why = f"{size} characters of restricted text are more than the {MOST_GUARDED} of a guard"
-    return _decision(runtime, audience, "guard-overload", why)
+    return decide_failure(runtime.policy, audience, "guard-overload", why)
 
 
 def refused(runtime: Runtime, request: Request) -> Decision | None:
     """Why no model may be called for ``request``, whatever is asked of it; ``None`` if one may."""
     policy, audience = runtime.policy, request.reader(runtime.policy)
-    if policy.unreadable is not None:
-        return Decision(Action.BLOCK, "policy-unreadable", policy.unreadable, policy.digest)
-    if request.blocked is not None:
-        reason = f"this request was blocked by rule {request.blocked.rule}"
-        return Decision(Action.BLOCK, "already-blocked", reason, policy.digest)
-    if (decision := uncovered(runtime, audience)) is not None:
+    if policy.unreadable is None:
+        if request.blocked is not None:
+            return blocked_before(policy, request.blocked)
+        if (decision := uncovered(runtime, audience)) is not None:
+            return decision
+    if (decision := judge_reader(policy, audience)) is not None:
         return decision
-    reasons: dict[FailureKind, str] = {}
-    if not audience.known:
-        reasons["unknown-audience"] = "the policy does not name this audience"
-    if isinstance(runtime.stale, RegistryFileError):
-        reasons["registry-unreachable"] = "the registry that the policy names cannot be read"
-    decisions = [_decision(runtime, audience, kind, why) for kind, why in reasons.items()]
-    return next((one for one in decisions if one.action is Action.BLOCK), None)
+    if not isinstance(runtime.stale, RegistryFileError):
+        return None
+    why = "the registry that the policy names cannot be read"
+    decision = decide_failure(policy, audience, "registry-unreachable", why)
+    return decision if decision.action is Action.BLOCK else None
 
 
 def uncovered(runtime: Runtime, audience: Audience) -> Decision | None:
@@ -83,17 +82,5 @@ def uncovered(runtime: Runtime, audience: Audience) -> Decision | None:
     if not found:
         return None
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-    decision = _decision(runtime, audience, "not-covered", f"{found[0]}{more}")
+    decision = decide_failure(runtime.policy, audience, "not-covered", f"{found[0]}{more}")
     return decision if decision.action is Action.BLOCK else None
-
-
-def _decision(runtime: Runtime, audience: Audience, kind: FailureKind, why: str) -> Decision:
-    policy = runtime.policy
-    if policy.observe_only:
-        return Decision(Action.ALLOW, kind, why, policy.digest)
-    action = policy.failures.action(kind, audience)
-    said = f"{why}; the policy says {action}" if action is Action.ALLOW else why
-    decision = Decision(action, kind, said, policy.digest, policy.mode)
-    if policy.mode == "enforce":
-        return decision
-    return Decision(Action.ALLOW, kind, why, policy.digest, "shadow").with_shadow(decision)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Final
 
 from ragtrace.attribution import TEMPLATE, Account, Cover, account, accounted_for
 from ragtrace.capture._corpus import in_corpus
@@ -19,7 +18,6 @@ from ragtrace.model import (
     Attribution,
     Audience,
     Chunk,
-    Decision,
     Label,
     Message,
     Origin,
@@ -27,19 +25,17 @@ from ragtrace.model import (
     digest,
 )
 from ragtrace.policy import (
+    TOLD_BEFORE,
     Policy,
+    PromptRuling,
     ancestry,
     enforceable,
-    judge_found,
+    judge_prompt,
     label_found,
     restricted,
-    without_readable,
 )
 
-__all__ = ["TOLD_BEFORE", "Judgement", "judge_messages"]
-
-TOLD_BEFORE: Final = "told-before"
-"""Why a derived text is released, and the rule of the decision that lets it stand."""
+__all__ = ["Judgement", "judge_messages"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +44,8 @@ class Judgement:
 
     Attributes:
         found: Documents and earlier completions.
-        answerable: ``found`` without what may be read anyway, one for one.
         chunks: By digest, as they are judged here.
-        decisions: By digest; what has none is accounted for by others.
+        ruling: What is decided about each of ``found``, one for one.
         label: The join of everything that was found, also of what is too little to act on.
         inherited: Label and origins of whatever is made from these messages.
         account: Where every character came from.
@@ -58,9 +53,8 @@ class Judgement:
     """
 
     found: Sequence[Attribution]
-    answerable: Sequence[Attribution]
     chunks: Mapping[str, Chunk]
-    decisions: Mapping[str, Decision]
+    ruling: PromptRuling
     label: Label
     inherited: tuple[Label, tuple[Origin, ...]]
     account: Account
@@ -70,10 +64,11 @@ class Judgement:
         self, policy: Policy, audience: Audience, actions: Set[Action]
     ) -> list[tuple[Attribution, list[tuple[int, int]]]]:
         """What was decided so, each with the restricted ranges of its chunk."""
+        decisions = self.ruling.decisions
         return [
             (one, restricted(policy, self.chunks[one.chunk], audience))
-            for one in self.answerable
-            if one.chunk in self.decisions and self.decisions[one.chunk].action in actions
+            for one in self.ruling.answerable
+            if one.chunk in decisions and decisions[one.chunk].action in actions
         ]
 
 
@@ -114,16 +109,14 @@ def judge_messages(
     found += _never_retrieved(runtime, audience, seen, found, known)
     deadline.check()
     chunks = known | _told_before(policy, derived, made, messages, audience)
-    answerable = without_readable(policy, found, chunks, audience)
-    decisions = judge_found(policy, answerable, chunks, audience)
+    ruling = judge_prompt(policy, found, chunks, audience)
     deadline.check()
-    present = [one for one in answerable if one.spans and one.verdict != "explained"]
-    templates = [one for one in answerable if TEMPLATE in one.group]
+    present = [one for one in ruling.answerable if one.spans and one.verdict != "explained"]
+    templates = [one for one in ruling.answerable if TEMPLATE in one.group]
     return Judgement(
         found=found,
-        answerable=answerable,
         chunks=chunks,
-        decisions={name: _said(decision, chunks[name]) for name, decision in decisions.items()},
+        ruling=ruling,
         label=policy.lattice.join(label_found(policy, known[one.chunk], one) for one in present),
         inherited=ancestry(policy, map(enforceable, [*present, *templates]), known),
         account=account(
@@ -217,12 +210,6 @@ def _as_told(policy: Policy, chunk: Chunk) -> Chunk:
         basis=f"{chunk.basis}+{TOLD_BEFORE}",
         released=TOLD_BEFORE,
     )
-
-
-def _said(decision: Decision, chunk: Chunk) -> Decision:
-    if chunk.released == TOLD_BEFORE and decision.action is Action.ALLOW:
-        return replace(decision, rule=TOLD_BEFORE, reason="this audience was told it before")
-    return decision
 
 
 def _never_retrieved(

@@ -24,10 +24,22 @@ from ragtrace.policy._failures import FailureKind, Failures
 from ragtrace.policy._files import Files, PolicyFile, Version, version_of
 from ragtrace.policy._found import ENFORCED_RUN, PART_FOUND, enforceable, label_found
 from ragtrace.policy._judge import judge_found
-from ragtrace.policy._lineage import COMPLETION, ancestry, derive, says_more
+from ragtrace.policy._lineage import COMPLETION, ancestry, derive, is_authority, says_more
 from ragtrace.policy._lines import LinedYaml
 from ragtrace.policy._lint import Concern, lint
 from ragtrace.policy._policy import DEFAULT_REFUSAL, OnBlock, Policy
+from ragtrace.policy._prompt import (
+    NOT_TAKEN_OUT,
+    TAKEN_OUT,
+    TOLD_BEFORE,
+    PromptRuling,
+    blocked_before,
+    decide_failure,
+    judge_carried,
+    judge_prompt,
+    judge_reader,
+    overall,
+)
 from ragtrace.policy._readable import without_readable
 from ragtrace.policy._reader import parse_policy, read_policy, schema
 from ragtrace.policy._redaction import (
@@ -47,8 +59,11 @@ __all__ = [
     "COMPLETION",
     "DEFAULT_REFUSAL",
     "ENFORCED_RUN",
+    "NOT_TAKEN_OUT",
     "PART_FOUND",
     "REDACTED",
+    "TAKEN_OUT",
+    "TOLD_BEFORE",
     "UNNAMED_SOURCE",
     "Case",
     "Concern",
@@ -66,24 +81,32 @@ __all__ = [
     "Policy",
     "PolicyFile",
     "PolicySql",
+    "PromptRuling",
     "Rule",
     "Standing",
     "Tried",
     "Unmet",
     "Version",
     "ancestry",
+    "blocked_before",
     "cases_beside",
     "cases_schema",
     "check_shape",
     "coverage",
+    "decide_failure",
     "derive",
     "enforceable",
     "explain",
+    "is_authority",
     "judge",
+    "judge_carried",
     "judge_found",
+    "judge_prompt",
+    "judge_reader",
     "label_as",
     "label_found",
     "lint",
+    "overall",
     "parse_cases",
     "parse_policy",
     "policy_as_sql",

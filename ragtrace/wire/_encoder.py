@@ -13,6 +13,7 @@ from ragtrace.model import Attribution, Audience, Chunk, Decision, Flow, Label, 
 from ragtrace.wire import _names as names
 
 __all__ = [
+    "OUTSIDE",
     "AttributeValue",
     "as_json",
     "encode_account",
@@ -21,6 +22,7 @@ __all__ = [
     "encode_flows",
     "encode_label",
     "encode_lineage",
+    "encode_plain",
     "encode_request",
     "found",
 ]
@@ -28,6 +30,9 @@ __all__ = [
 PARTS: Final = 56
 """Most attributes one span's flows take. A span keeps 128 unless told otherwise and forgets its
 oldest beyond that: 24 are its own, 48 OpenInference's documents."""
+
+OUTSIDE: Final = "outside"
+"""Key of the label of a chunk outside its ranges, where that is another than the label judged."""
 
 _ACCOUNTED: Final = tuple(part.name for part in fields(Account))
 
@@ -124,9 +129,19 @@ def encode_flows(flows: Sequence[Flow], longest: int | None = None) -> dict[str,
     }
 
 
+def encode_plain(plain: Sequence[tuple[int, Flow]]) -> dict[str, AttributeValue]:
+    """Completions found in a prompt that are no flows, each with its place; nothing of none."""
+    if not plain:
+        return {}
+    said = [found(place, one.chunk, one.label, one.attribution, ()) for place, one in plain]
+    return {names.PROMPT_PLAIN: as_json(said)}
+
+
 def _flow(place: int, flow: Flow) -> dict[str, Any]:
     chunk, decision = flow.chunk, flow.decision
     said = found(place, chunk, flow.label, flow.attribution, flow.roles)
+    if chunk.ranges and chunk.label != flow.label:
+        said[OUTSIDE] = encode_label(chunk.label)
     said |= {
         "action": str(decision.action),
         "rule": decision.rule,
@@ -166,6 +181,8 @@ def found(
         ]
     if chunk.origins:
         said["origins"] = [_origin(origin) for origin in chunk.origins]
+    if chunk.copied:
+        said["copied"] = [list(part) for part in chunk.copied]
     if chunk.released:
         said["released"] = chunk.released
     if roles:
@@ -212,7 +229,10 @@ def _attribution(found: Attribution) -> dict[str, Any]:
     said: dict[str, Any] = {
         "verdict": found.verdict,
         "spans": [[s.message, s.start, s.end, s.chunk_start, s.chunk_end] for s in found.spans],
+        "runs": [[s.symbols, s.evidence, int(s.verbatim)] for s in found.spans],
     }
+    if found.whole:
+        said["whole"] = True
     if found.group:
         said["group"] = list(found.group)
     return said

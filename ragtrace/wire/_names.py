@@ -47,6 +47,9 @@ PROMPT_ACCOUNTED: Final = "ragtrace.prompt.accounted"
 PROMPT_ACCOUNT: Final = "ragtrace.prompt.account"
 """JSON object: characters that are retrieved, derived (a model of this process said them
 before), template, of the user, history, unknown."""
+PROMPT_PLAIN: Final = "ragtrace.prompt.plain"
+"""JSON array of earlier completions in the prompt that were made from no document, as flows are
+written, with their place among what was found; only where a decision may depend on them."""
 COMPLETION_DIGEST: Final = "ragtrace.completion.digest"
 """SHA-256 of the text the caller was given."""
 COMPLETION_LEVEL: Final = "ragtrace.completion.level"

@@ -10,13 +10,19 @@ from typing import Any, Final
 
 from ragtrace.model import Attribution, Chunk, Document, Label, LabelledRange, Source, digest
 from ragtrace.wire import _names as names
-from ragtrace.wire._encoder import as_json, encode_label, found
+from ragtrace.wire._encoder import OUTSIDE, as_json, encode_label, found
 from ragtrace.wire._recorded import number
 
-__all__ = ["Undecided", "decode_chunks", "encode_undecided", "holds_chunks", "with_short_names"]
+__all__ = [
+    "Undecided",
+    "decode_chunks",
+    "encode_undecided",
+    "holds_chunks",
+    "read_chunk",
+    "read_label",
+    "with_short_names",
+]
 
-OUTSIDE: Final = "outside"
-"""Key of the label of a chunk outside its ranges, where that is another than the whole chunk's."""
 _MORE_FLOWS: Final = f"{names.FLOWS}."
 
 
@@ -116,25 +122,35 @@ def _objects(part: str) -> list[dict[str, Any]]:
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
+def read_chunk(said: dict[str, Any]) -> Chunk:
+    """The chunk that an object of ``ragtrace.flows`` tells of, without its text.
+
+    Raises:
+        KeyError, TypeError, AttributeError: It tells of none.
+    """
+    return Chunk(
+        id=_text(said["id"]),
+        document=Document(_text(said["document"]), said.get("uri") and _text(said["uri"])),
+        source=Source(_text(said["source"])),
+        text="",
+        digest=_text(said["digest"]),
+        label=read_label(said.get(OUTSIDE, said)),
+        basis=_text(said["basis"]),
+        ranges=tuple(_range(part) for part in said.get("ranges", ())),
+        rank=_whole(said.get("rank", 0)),
+        score=number(said.get("score")),
+    )
+
+
 def _chunk(said: dict[str, Any]) -> Chunk | None:
     try:
-        return Chunk(
-            id=_text(said["id"]),
-            document=Document(_text(said["document"]), said.get("uri") and _text(said["uri"])),
-            source=Source(_text(said["source"])),
-            text="",
-            digest=_text(said["digest"]),
-            label=_label(said.get(OUTSIDE, said)),
-            basis=_text(said["basis"]),
-            ranges=tuple(_range(part) for part in said.get("ranges", ())),
-            rank=_whole(said.get("rank", 0)),
-            score=number(said.get("score")),
-        )
+        return read_chunk(said)
     except (KeyError, TypeError, AttributeError):
         return None
 
 
-def _label(said: dict[str, Any]) -> Label:
+def read_label(said: dict[str, Any]) -> Label:
+    """The label that stands in an object, as ``encode_label`` writes it."""
     readers = said.get("readers")
     return Label(
         _text(said["level"]),
@@ -145,7 +161,7 @@ def _label(said: dict[str, Any]) -> Label:
 
 
 def _range(said: dict[str, Any]) -> LabelledRange:
-    return LabelledRange(_whole(said["start"]), _whole(said["end"]), _label(said))
+    return LabelledRange(_whole(said["start"]), _whole(said["end"]), read_label(said))
 
 
 def _text(said: object) -> str:

@@ -122,6 +122,7 @@ def test_a_flow_tells_everything_but_the_text() -> None:
         "shadow": {"action": "block", "rule": "r"},
         "verdict": "ambiguous",
         "spans": [[1, 2, 3, 4, 5]],
+        "runs": [[6, 0, 0]],
         "group": [digest("x")],
     }
 
