@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from langchain_core.globals import set_llm_cache
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import ragtrace
-from ragtrace.testing.conformance import Wire
-from tests.integrations.kit import Kit, write_policy
+from ragtrace.testing.conformance import Wire, write_policy
+
+if TYPE_CHECKING:
+    from tests.integrations.kit import Kit
 
 Start = Callable[..., InMemorySpanExporter]
 
@@ -36,8 +37,11 @@ def wire(_witness: Wire) -> Wire:
 @pytest.fixture
 def kit(wire: Wire) -> Iterator[Kit]:
     """Retriever, models and chain."""
-    yield Kit(wire)
-    set_llm_cache(None)
+    from tests.integrations.kit import Kit  # LangChain is not installed wherever others are tried
+
+    made = Kit(wire)
+    yield made
+    made.close()
 
 
 @pytest.fixture

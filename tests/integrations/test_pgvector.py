@@ -67,6 +67,10 @@ class Kit:
         """Nothing was changed."""
 
 
+ITERATED = "__anext__" if hasattr(psycopg.AsyncCursor, "__anext__") else "__aiter__"
+"""By which a cursor is read in a loop; the first since psycopg 3.3."""
+
+
 class TestPgvector(Conformance):
     adapter = Adapter(
         PgvectorInstrumentor,
@@ -77,7 +81,7 @@ class TestPgvector(Conformance):
             (psycopg.Cursor, "stream"),
             (psycopg.ServerCursor, "fetchmany"),
             (psycopg.AsyncCursor, "fetchone"),
-            (psycopg.AsyncServerCursor, "__anext__"),
+            (psycopg.AsyncServerCursor, ITERATED),
         ],
         claims=frozenset({Claim.RETRIEVAL}),
     )

@@ -34,12 +34,18 @@ def hook_cursors(patches: Patches) -> None:
         patches.method(owner, "fetchone", _one)
         patches.method(owner, "fetchmany", _many)
         patches.method(owner, "fetchall", _all)
-        patches.method(owner, "__next__", _next)
+        if hasattr(owner, "__next__"):
+            patches.method(owner, "__next__", _one)
+        else:  # before psycopg 3.3
+            patches.method(owner, "__iter__", _each)
     for owner in later:
         patches.method(owner, "fetchone", _aone)
         patches.method(owner, "fetchmany", _amany)
         patches.method(owner, "fetchall", _aall)
-        patches.method(owner, "__anext__", _anext)
+        if hasattr(owner, "__anext__"):
+            patches.method(owner, "__anext__", _aone)
+        else:
+            patches.method(owner, "__aiter__", _aeach)
     patches.method(Cursor, "stream", _stream)
     patches.method(AsyncCursor, "stream", _astream)
 
@@ -119,36 +125,35 @@ def _aone(original: Method) -> Method:
     return fetchone
 
 
-def _next(original: Method) -> Method:
-    def following(cursor: Any) -> Any:
+def _each(original: Method) -> Method:
+    def each(cursor: Any) -> Iterator[Any]:
         cursor._fetch_pipeline()
         statement = _statement(cursor)
+        rows = original(cursor)
         if statement is None:
-            return original(cursor)
-        while True:
-            start = cursor._pos
-            with _raw(cursor, statement) as make:
-                row = original(cursor)  # or the end, which is raised
-            for kept in _kept(cursor, statement, start, [row]):
-                return make(kept)
+            yield from rows
+            return
+        one = _one(lambda cursor: next(rows, None))
+        while (row := one(cursor)) is not None:
+            yield row
 
-    return following
+    return each
 
 
-def _anext(original: Method) -> Method:
-    async def following(cursor: Any) -> Any:
+def _aeach(original: Method) -> Method:
+    async def each(cursor: Any) -> AsyncIterator[Any]:
         await cursor._fetch_pipeline()
         statement = _statement(cursor)
+        rows = original(cursor)
         if statement is None:
-            return await original(cursor)
-        while True:
-            start = cursor._pos
-            with _raw(cursor, statement) as make:
-                row = await original(cursor)
-            for kept in _kept(cursor, statement, start, [row]):
-                return make(kept)
+            async for row in rows:
+                yield row
+            return
+        one = _aone(lambda cursor: anext(rows, None))
+        while (row := await one(cursor)) is not None:
+            yield row
 
-    return following
+    return each
 
 
 def _many(original: Method) -> Method:
