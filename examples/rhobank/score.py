@@ -1,0 +1,102 @@
+"""The score: what ragtrace says was reached, held against what truly was."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from truth import Told, Truth
+
+from ragtrace.forensics import outcome, reach
+from ragtrace.store import FlowRow, Reader
+
+# The grade of a way into a prompt on which every step is certain.
+CERTAIN = "certain"
+# Verdicts of what stands in a prompt on another document's account, or not at all.
+NOT_THERE = ("explained", "none")
+COUNTED = "prompts", "completions", "sessions", "users"
+
+Things = dict[str, set[str]]
+
+
+@dataclass
+class Score:
+    """What was found of what is true, summed up over documents.
+
+    Attributes:
+        right: Found, and true.
+        missed: True, and not found.
+        wrong: Found, and not true.
+        exact: Documents of which all was found and nothing else.
+        differing: The others, by id.
+    """
+
+    right: int = 0
+    missed: int = 0
+    wrong: int = 0
+    exact: int = 0
+    differing: list[str] = field(default_factory=list)
+
+    def add(self, document: str, found: set[str], true: set[str]) -> None:
+        """Count one document."""
+        self.right += len(found & true)
+        self.missed += len(true - found)
+        self.wrong += len(found - true)
+        if found == true:
+            self.exact += 1
+        else:
+            self.differing.append(document)
+
+    @property
+    def precision(self) -> float:
+        """Share of what was found that is true; 1 where nothing was found."""
+        return self.right / (self.right + self.wrong or 1) if self.right + self.wrong else 1.0
+
+    @property
+    def recall(self) -> float:
+        """Share of what is true that was found; 1 where nothing is."""
+        return self.right / (self.right + self.missed) if self.right + self.missed else 1.0
+
+
+def score_reach(reader: Reader, documents: Sequence[str], truth: Truth) -> dict[str, Score]:
+    """Return how well the reach of `documents` is told, by what is asked.
+
+    - `certain: prompts` and the others: what text of a document is certainly in.
+    - `taint, of what was used`: every prompt of whatever grade, of what was made of a document.
+    - `taint, of what was shown`: the same, of what a model made that was shown it.
+    """
+    scores = {f"certain: {name}": Score() for name in COUNTED}
+    used, shown = Score(), Score()
+    for document in documents:
+        flows = [row.flow for row in reach(reader, document).rows]
+        sure, true = _found(_reaching(flows, sure=True)), _true(truth.holding(document))
+        for name in COUNTED:
+            scores[f"certain: {name}"].add(document, sure[name], true[name])
+        found = _found(_reaching(flows, sure=False))["prompts"]
+        used.add(document, found, _true(truth.made_of(document))["prompts"])
+        shown.add(document, found, _true(truth.shown(document))["prompts"])
+    return {**scores, "taint, of what was used": used, "taint, of what was shown": shown}
+
+
+def _reaching(flows: Iterable[FlowRow], *, sure: bool) -> list[FlowRow]:
+    got_in = [one for one in flows if outcome(one) in ("disclosed", "used")]
+    if sure:
+        return [one for one in got_in if one.verdict == CERTAIN]
+    return [one for one in got_in if one.verdict not in NOT_THERE]
+
+
+def _found(flows: Iterable[FlowRow]) -> Things:
+    flows = list(flows)
+    return {
+        "prompts": {one.prompt_digest for one in flows},
+        "completions": {one.completion_digest for one in flows},
+        "sessions": {one.session for one in flows},
+        "users": {one.user for one in flows},
+    }
+
+
+def _true(calls: Sequence[Told]) -> Things:
+    return {
+        "prompts": {one.prompt for one in calls},
+        "completions": {one.completion for one in calls},
+        "sessions": {one.session for one in calls},
+        "users": {one.user for one in calls},
+    }
