@@ -177,6 +177,12 @@ VAULT_KEY: Final = Setting(
 VAULT_KEY_FILE: Final = Setting(
     "RAGTRACE_VAULT_KEY_FILE", _optional, None, "File that holds that key instead."
 )
+SEAL_KEY_FILE: Final = Setting(
+    "RAGTRACE_SEAL_KEY_FILE",
+    _optional,
+    None,
+    "File with the Ed25519 key (PEM) that seals the chain of decisions and signs evidence.",
+)
 READ_TOKEN: Final = Setting(
     "RAGTRACE_READ_TOKEN", _optional, None, "Bearer token that the server's reading API asks for."
 )
@@ -207,6 +213,7 @@ SETTINGS: Final[tuple[Setting[object], ...]] = (
     STORE,
     VAULT_KEY,
     VAULT_KEY_FILE,
+    SEAL_KEY_FILE,
     READ_TOKEN,
     ACCESS,
     RETENTION,

@@ -31,6 +31,7 @@ READ: dict[str, list[tuple[str, Any]]] = {
     "RAGTRACE_VAULT_KEY_FILE": [("/run/key", "/run/key"), ("", None)],
     "RAGTRACE_TEXT_FIELDS": [("remark, answer,", ("remark", "answer")), ("", ())],
     "RAGTRACE_TABLES": [("notes,app.notes", ("notes", "app.notes")), ("", ())],
+    "RAGTRACE_SEAL_KEY_FILE": [("/run/seal.pem", "/run/seal.pem"), ("", None)],
     "RAGTRACE_READ_TOKEN": [("t0ken", "t0ken"), ("", None)],
     "RAGTRACE_ACCESS": [("/run/access.yaml", "/run/access.yaml"), ("", None)],
     "RAGTRACE_RETENTION": [("public=400d", "public=400d"), ("", None)],

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.progress import Progress
@@ -15,6 +17,9 @@ from ragtrace import config
 from ragtrace.cli import _options, _store_adopt
 from ragtrace.cli._table import console, moment, table
 from ragtrace.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from ragtrace.store import ChainState
 
 __all__ = ["command"]
 
@@ -46,22 +51,42 @@ def _stats(store: str, as_json: bool) -> None:
 @_options.store
 @_options.as_json
 def _check(store: str, as_json: bool) -> None:
-    """Say whether the store is whole; exit status 1 where the engine set parts aside as damaged."""
+    """Say whether the store and its chains of decisions are whole; exit status 1 where not."""
     from ragtrace.server import Client, server_url
-    from ragtrace.store import Store, vault_key
+    from ragtrace.store import Store, check_chains, count_unchained, vault_key
 
     url = server_url(store)
-    if url is not None:
-        with Client(url) as client:
-            broken = client.broken_parts()
-    else:
-        with Store.open(store, vault_key()) as opened:
-            broken = opened.broken_parts()
-    well = (
-        "whole" if not broken else f"{broken} damaged parts were set aside: what they held is lost"
-    )
-    _say({"broken_parts": broken, "ok": not broken}, well, as_json)
-    sys.exit(1 if broken else 0)
+    with _working("reading the chains") as bar:
+        task = bar.task_ids[0]
+        if url is not None:
+            with Client(url, config.READ_TOKEN.value(os.environ)) as client:
+                broken, (chains, unchained) = client.broken_parts(), client.check_chains()
+        else:
+            with Store.open(store, vault_key()) as opened:
+                broken = opened.broken_parts()
+                chains = check_chains(
+                    opened, lambda _, done, all_: bar.update(task, completed=done, total=all_)
+                )
+                unchained = count_unchained(opened)
+    faults = [f"chain {one.chain}: {fault}" for one in chains for fault in one.faults]
+    if broken:
+        faults.append(f"{broken} damaged parts were set aside: what they held is lost")
+    tree = {
+        "broken_parts": broken,
+        "chains": [one.as_json() for one in chains],
+        "unchained": unchained,
+        "ok": not faults,
+    }
+    _say(tree, "\n".join([*(faults or ["whole"]), *_chained(chains, unchained)]), as_json)
+    sys.exit(1 if faults else 0)
+
+
+def _chained(chains: Sequence[ChainState], unchained: int) -> Iterator[str]:
+    for one in chains:
+        sealed = f", up to {one.sealed:,} at {moment(one.sealed_ns)}" if one.sealed else ""
+        yield f"chain {one.chain}: {one.entries:,} entries, sealed{sealed or ': none'}"
+    if unchained:
+        yield f"{unchained:,} decisions have no entry in a chain"
 
 
 @command.command("backup")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -12,6 +12,8 @@ from ragtrace.policy import Policy
 from ragtrace.server._adopt import Adopter
 from ragtrace.server._ask import asker, health
 from ragtrace.server._auth import Auth
+from ragtrace.server._chain import linker
+from ragtrace.server._chainer import Chainer
 from ragtrace.server._commit import GroupCommit
 from ragtrace.server._document import describe
 from ragtrace.server._health import Pulse
@@ -25,7 +27,8 @@ from ragtrace.server._sender import ANY_SENDER, Sender
 from ragtrace.server._settler import Settler
 from ragtrace.server._upkeep import keeper
 from ragtrace.server.dashboard import add_dashboard
-from ragtrace.store import Store
+from ragtrace.store import Chain, Store
+from ragtrace.wire import SpanRecord
 
 __all__ = ["create_app"]
 
@@ -39,6 +42,7 @@ def create_app(
     auth: Auth | None = None,
     certified: bool = False,
     policy: Policy | None = None,
+    chain: Chain | None = None,
 ) -> FastAPI:
     """Build the server.
 
@@ -49,6 +53,7 @@ def create_app(
         certified: Whether every peer has shown a certificate; it may then send, unless ``auth``
             asks senders for tokens.
         policy: Labels what applications without ragtrace have retrieved.
+        chain: Where decisions are linked to each other; without one they are not.
 
     Returns:
         The application; ``state.intake`` is the way into the store, which gRPC shares.
@@ -58,14 +63,25 @@ def create_app(
     sender = auth.sender if auth.senders_known or not certified else _anybody
     adopter = Adopter(policy)
     settler = Settler(store, adopter)
-    intake = Intake(commit, limits, sender, Inbound(limits), adopter.adopt, settler.note)
+    chainer = Chainer(chain) if chain is not None else None
+
+    def stored(spans: Sequence[SpanRecord]) -> None:
+        settler.note(spans)
+        if chainer is not None:
+            chainer.note(spans)
+
+    intake = Intake(commit, limits, sender, Inbound(limits), adopter.adopt, stored)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         settler.start()
+        if chainer is not None:
+            chainer.start()
         yield
         await commit.close()
         await asyncio.to_thread(settler.close)
+        if chainer is not None:
+            await asyncio.to_thread(chainer.close)
 
     # The document, and no page that shows it: such a page loads scripts from elsewhere.
     app = FastAPI(
@@ -80,8 +96,10 @@ def create_app(
     app.state.auth = auth
     app.state.pulse = Pulse(lambda: store.broken_parts())
     app.state.intake = intake
+    app.state.chain = chain
     app.include_router(receiver(intake), include_in_schema=False)
     app.include_router(asker)
+    app.include_router(linker)
     app.include_router(keeper)
     app.include_router(health)
     explain(app, limits.retry_after_seconds)

@@ -20,6 +20,7 @@ from ragtrace.store import (
     OWNER,
     REACH_LIMIT,
     Address,
+    ChainState,
     DecisionRow,
     FlowEdge,
     FlowFilter,
@@ -173,6 +174,11 @@ class Client:
         if not response.is_success:
             raise StoreError(f"server {self._url}: {response.status_code}: {tree.get('detail')}")
         return int(tree["bytes"])
+
+    def check_chains(self) -> tuple[list[ChainState], int]:
+        """Have the server read its chains of decisions; and count decisions without an entry."""
+        tree = self._get("/v1/chain/check", seconds=BACKUP_SECONDS)
+        return [ChainState.from_json(one) for one in tree["chains"]], int(tree["unchained"])
 
     def health(self) -> dict[str, Any]:
         """Say whether the server is well, and which process it is."""

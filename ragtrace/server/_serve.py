@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -25,7 +26,15 @@ from ragtrace.server._grpc import GRPC_PORT, OtlpServer
 from ragtrace.server._peer import is_loopback
 from ragtrace.server._tls import Tls
 from ragtrace.server._upkeep import kept
-from ragtrace.store import Address, Retention, Store, vault_key
+from ragtrace.store import (
+    Address,
+    Chain,
+    ChainBrokenError,
+    Retention,
+    SealKey,
+    Store,
+    vault_key,
+)
 
 __all__ = ["NOTE", "PORT", "serve"]
 
@@ -38,6 +47,8 @@ CONNECTIONS: Final = 512
 """Of HTTP at once; beyond, 503. Each is a file, of which a process has 1024 as a rule."""
 DRAIN_SECONDS: Final = 30
 """How long requests in hand may take when the server is told to stop."""
+
+_log: Final = logging.getLogger("ragtrace.server")
 
 
 def serve(
@@ -87,7 +98,9 @@ def serve(
                 "expected RAGTRACE_ACCESS to name a file of tokens, or --tls-client-ca"
             )
         with Store.open(store_url, vault_key()) as store:
-            app = create_app(store, auth=auth, certified=certified, policy=labels)
+            app = create_app(
+                store, auth=auth, certified=certified, policy=labels, chain=_chain(store, address)
+            )
             scheme = "https" if tls is not None else "http"
             url = _url(scheme, *at)
 
@@ -101,6 +114,19 @@ def serve(
                 server = _Server(app, tls, _grpc(app, at[0], grpc_port, tls), started)
                 with suppress(KeyboardInterrupt):
                     server.run(sockets=[listening])
+
+
+def _chain(store: Store, address: Address) -> Chain | None:
+    """The chain that this server goes on with; a broken one is left as it is, and said."""
+    key = SealKey.of_environment(address.path)
+    if key is None:
+        _log.warning("no chain of decisions is kept: RAGTRACE_SEAL_KEY_FILE is not set")
+        return None
+    try:
+        return Chain(store, key)
+    except ChainBrokenError as error:
+        _log.error("no decision is linked: %s", error)
+        return None
 
 
 def _grpc(

@@ -1,7 +1,11 @@
 """Traces, flows and contents in the engine: schema, migrations, every line of SQL."""
 
 from ragtrace.store._access import NOBODY, OWNER, ROLES, Access, Role
+from ragtrace.store._chain import Chain, ChainBrokenError, Decided, unchained
+from ragtrace.store._chain_check import ChainState, check_chains, count_unchained
+from ragtrace.store._commitments import Commitments
 from ragtrace.store._engine import Address
+from ragtrace.store._entries import Entry, Head
 from ragtrace.store._foreign import (
     adopted_traces,
     events_of,
@@ -31,6 +35,7 @@ from ragtrace.store._rows import (
     Stats,
 )
 from ragtrace.store._sayings import QuestionError
+from ragtrace.store._seal_key import SealKey
 from ragtrace.store._seen import Seen
 from ragtrace.store._store import Store
 from ragtrace.store._traces import SpanRow, Trace, TraceRow
@@ -43,11 +48,18 @@ __all__ = [
     "ROLES",
     "Access",
     "Address",
+    "Chain",
+    "ChainBrokenError",
+    "ChainState",
+    "Commitments",
     "ContentLike",
+    "Decided",
     "DecisionRow",
+    "Entry",
     "FlowEdge",
     "FlowFilter",
     "FlowRow",
+    "Head",
     "HourRow",
     "Matched",
     "OriginRow",
@@ -58,6 +70,7 @@ __all__ = [
     "Retention",
     "Role",
     "SaidRow",
+    "SealKey",
     "Seen",
     "SpanLike",
     "SpanRow",
@@ -68,6 +81,8 @@ __all__ = [
     "TraceRow",
     "Vault",
     "adopted_traces",
+    "check_chains",
+    "count_unchained",
     "events_of",
     "filed",
     "forget_raw",
@@ -76,6 +91,7 @@ __all__ = [
     "shared",
     "stored_otherwise",
     "told_otherwise",
+    "unchained",
     "vault_key",
     "withdraw",
     "withdraw_texts",

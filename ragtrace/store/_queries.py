@@ -49,6 +49,7 @@ _COLUMNS: Final = {
     "group": "Alternatives",
     "start_ns": "toUnixTimestamp64Nano(Timestamp)",
     "end_ns": "toUnixTimestamp64Nano(Timestamp) + toInt64(Duration)",
+    "sealed_ns": "toUnixTimestamp64Nano(Sealed)",
     "name": "SpanName",
     "kind": "SpanKind",
     "scope": "ScopeName",

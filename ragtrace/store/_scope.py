@@ -13,7 +13,7 @@ from ragtrace.store._access import Access
 
 __all__ = ["UnscopedError", "scoped"]
 
-TABLES: Final = ("flows", "reached", "decisions", "otel_traces", "contents")
+TABLES: Final = ("flows", "reached", "decisions", "otel_traces", "contents", "chain", "heads")
 """Tables with rows of tenants or texts of levels."""
 
 _UNSCOPED: Final = re.compile(
@@ -86,6 +86,8 @@ def scoped(
         "{may_flows}": _of_tenants("Tenant", access),
         "{may_reached}": _of_tenants("Tenant", access),
         "{may_decisions}": _of_tenants("Tenant", access),
+        "{may_chain}": _of_tenants("Tenant", access),
+        "{may_heads}": "1" if access.reads else "0",  # numbers and hashes, of no tenant
         "{may_otel_traces}": _of_tenants("SpanAttributes['ragtrace.tenant']", access),
         "{may_contents}": _of_levels(access, among=_DIGESTS in query),
         "{may_all}": "1" if access.reads and access.levels is access.tenants is None else "0",

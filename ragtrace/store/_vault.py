@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 import os
 from collections.abc import Mapping
@@ -81,6 +82,13 @@ class Vault:
         self._zstd = zstandard
         self.words: Final = WordIndex(key)
         """Finds sealed texts by their words."""
+        self.chain_key: Final = hmac.digest(key, b"ragtrace chain", "sha256")
+        """Under which digests of texts stand in the chain of decisions."""
+
+    def pseudonym(self, kind: str, name: str) -> str:
+        """Give 32 hexadecimal digits that stand for a name."""
+        plain = f"{kind}:{name}".encode("utf-8", "surrogatepass")
+        return hmac.digest(self.chain_key, plain, "sha256")[:16].hex()
 
     def seal(self, record: ContentLike) -> bytes:
         """Seal the text of ``record``; it opens only under the same digest, kind and level."""

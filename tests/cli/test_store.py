@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from ragtrace.cli._store import command
 from ragtrace.errors import ConfigError, StoreError
-from ragtrace.store import OWNER, Store
+from ragtrace.store import OWNER, Chain, SealKey, Store
 from tests.engine import KEY, content, flow, fresh_url, span
 
 
@@ -52,9 +52,28 @@ def test_stats_and_check_say_what_is_there() -> None:
     assert "flows" in said("stats", "--store", url).stdout
     assert json.loads(said("check", "--store", url, "--json").stdout) == {
         "broken_parts": 0,
+        "chains": [],
+        "unchained": 0,
         "ok": True,
     }
     assert said("check", "--store", url).stdout == "whole\n"
+
+
+def test_a_chain_that_was_cut_is_said(tmp_path: Path) -> None:
+    """By exit status and in words; one that is whole is said to be sealed."""
+    url = fresh_url()
+    decided = {"ragtrace__decision__action": "drop"}
+    with Store.open(url, KEY) as opened:
+        opened.write([span(n, flow(0), **decided) for n in range(1, 4)])
+        chain = Chain(opened, SealKey.new(tmp_path / "seal.pem"))
+        assert (chain.catch_up(), chain.seal() is not None) == (3, True)
+        whole = said("check", "--store", url)
+        assert (whole.exit_code, "3 entries, sealed, up to 3" in whole.stdout) == (0, True)
+        with opened._engine.writing("test") as client:
+            client.command("ALTER TABLE chain DELETE WHERE Seq = 3", settings={"mutations_sync": 2})
+        cut = said("check", "--store", url)
+        assert (cut.exit_code, "cut off: sealed up to entry 3" in cut.stdout) == (1, True)
+        assert "1 decisions have no entry" in cut.stdout
 
 
 def test_migrate_says_both_versions() -> None:

@@ -188,6 +188,38 @@ PARTITION BY toYYYYMM(Timestamp)
 ORDER BY (Timestamp, SpanId, TraceId)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
+-- Decisions once more, each linked to the one before by a hash; without names and digests of texts
+-- that anybody could try out. One part for each insert, so that a crash leaves all of it or nothing;
+-- the hash ends the key, so that two entries of one number are both there to be seen.
+CREATE TABLE IF NOT EXISTS chain (
+    Chain LowCardinality(String),
+    Seq UInt64 CODEC(Delta, ZSTD(1)),
+    Hash String CODEC(ZSTD(1)),
+    Timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)), -- of the decision
+    TraceId String CODEC(ZSTD(1)),
+    SpanId String CODEC(ZSTD(1)),
+    Tenant LowCardinality(String),
+    Key LowCardinality(String),
+    Supersedes String CODEC(ZSTD(1)),
+    Body String CODEC(ZSTD(3)),
+    INDEX idx_time Timestamp TYPE minmax GRANULARITY 1,
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1
+) ENGINE = {replicated}ReplacingMergeTree
+ORDER BY (Chain, Seq, Hash)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- How far a chain had come, signed.
+CREATE TABLE IF NOT EXISTS heads (
+    Chain LowCardinality(String),
+    Seq UInt64 CODEC(Delta, ZSTD(1)),
+    Hash String CODEC(ZSTD(1)),
+    Sealed DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    PublicKey LowCardinality(String),
+    Signature String CODEC(ZSTD(1))
+) ENGINE = {replicated}ReplacingMergeTree
+ORDER BY (Chain, Seq, Sealed, Signature)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+
 -- Both ways of arrival, ours and a Collector's, fill the flows and the decisions. Each object is
 -- parsed once; Nullable is what means something else when it is absent than 0 or "".
 CREATE MATERIALIZED VIEW IF NOT EXISTS flows_mv TO flows AS
