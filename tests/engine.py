@@ -40,6 +40,7 @@ def engine_directory() -> Path:
     def end() -> None:
         anchor.close()
         shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(f"{directory}.keyring", ignore_errors=True)
 
     atexit.register(end)
     return directory
@@ -64,7 +65,8 @@ def fresh_url() -> str:
     """
     if SERVER is not None:
         server = _shim() if SERVER == "shim" else SERVER
-        return f"{server}?database=test_{uuid.uuid4().hex}"
+        keys = f"{engine_directory()}.keyring"
+        return f"{server}?database=test_{uuid.uuid4().hex}&keyring={keys}"
     return f"chdb://{engine_directory()}?database=test_{next(_number)}"
 
 
@@ -76,9 +78,11 @@ def store() -> Iterator[Store]:
     opened.close()
 
 
-def content(text: str, kind: str = "chunk", level: str = "internal") -> ContentRecord:
+def content(
+    text: str, kind: str = "chunk", level: str = "internal", subject: str = ""
+) -> ContentRecord:
     """A text under its digest."""
-    return ContentRecord(digest(text), kind, level, text)
+    return ContentRecord(digest(text), kind, level, text, subject)
 
 
 def flow(place: int = 0, **change: Any) -> dict[str, Any]:

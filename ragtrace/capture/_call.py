@@ -286,5 +286,5 @@ class Call:
         texts = draw_call(self._runtime, self._reader, self._assembly, completion.text)
         set_flows(self._runtime, span, self._assembly.flows, texts)
         if self._runtime.vault is not None:
-            file_texts(self._runtime.vault, self._assembly, completion)
+            file_texts(self._runtime.vault, self._request, self._assembly, completion)
         span.end()

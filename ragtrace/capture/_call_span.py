@@ -17,6 +17,7 @@ from ragtrace.wire import (
     encode_decision,
     encode_plain,
     names,
+    subject_of,
     weave,
 )
 
@@ -60,13 +61,21 @@ def start_span(
     return runtime.start_span(request, name, attributes, SpanKind.CLIENT)
 
 
-def file_texts(vault: Vault, made: Assembly, completion: Completion) -> None:
+def file_texts(vault: Vault, request: Request, made: Assembly, completion: Completion) -> None:
     """Send away the prompt as a rope, the documents it refers to, and the completion."""
     prompt, level = Prompt(made.messages), made.label.level
     documents = [one for one in made.found if one.chunk in made.texts]
     rope = weave(prompt, documents, made.texts)
-    vault.put("prompt", prompt.digest, level, rope.to_json())
-    for name in rope.references:
-        vault.put("chunk", name, level, made.texts[name])
+    whose = subject_of(request.user, request.session)
+    vault.put("prompt", prompt.digest, level, rope.to_json(), whose)
+    for name, document in _documents(made, rope.references):
+        vault.put("chunk", name, level, made.texts[name], document)
     if completion.text:
-        vault.put("completion", completion.digest, level, completion.text)
+        vault.put("completion", completion.digest, level, completion.text, whose)
+
+
+def _documents(made: Assembly, digests: set[str]) -> set[tuple[str, str]]:
+    """Digests, each with every document that it is a passage of, as far as that is known."""
+    chunks = [flow.chunk for flow in made.flows if flow.chunk.digest in digests]
+    known = {(chunk.digest, f"document:{chunk.document.id}") for chunk in chunks}
+    return known | {(name, "") for name in digests - {chunk.digest for chunk in chunks}}

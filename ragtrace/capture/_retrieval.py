@@ -278,9 +278,9 @@ class Retrieval:
         set_flows(self._runtime, self._span, flows, draw_documents(self._runtime, reader, flows))
         if self._runtime.vault is not None:
             for flow in flows:
-                self._runtime.vault.put(
-                    "chunk", flow.chunk.digest, flow.label.level, flow.chunk.text
-                )
+                chunk, level = flow.chunk, flow.label.level
+                subject = f"document:{chunk.document.id}"
+                self._runtime.vault.put("chunk", chunk.digest, level, chunk.text, subject)
 
 
 def enclosing_request() -> Request | None:

@@ -25,14 +25,23 @@ class Vault:
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
         self._lock = Lock()
-        self._sent: OrderedDict[str, None] = OrderedDict()
+        self._sent: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def put(self, kind: Kind, digest: str, level: str, text: str) -> None:
-        """File ``text`` under ``digest``, readable from ``level`` on."""
+    def put(self, kind: Kind, digest: str, level: str, text: str, subject: str = "") -> None:
+        """File ``text`` under ``digest``, readable from ``level`` on.
+
+        Args:
+            kind: What it is.
+            digest: Of the text.
+            level: What a reader needs.
+            text: As it was said.
+            subject: ``document:``, ``user:`` or ``session:`` and whose it is. A text of two is
+                filed for each, so that one can be forgotten without the other.
+        """
         with self._lock:
-            if digest in self._sent:
+            if (digest, subject) in self._sent:
                 return
-            self._sent[digest] = None
+            self._sent[digest, subject] = None
             if len(self._sent) > REMEMBERED:
                 self._sent.popitem(last=False)
         self._logger.emit(
@@ -43,6 +52,7 @@ class Vault:
                     names.CONTENT_DIGEST: digest,
                     names.CONTENT_KIND: kind,
                     names.CONTENT_LEVEL: level,
+                    **({names.CONTENT_SUBJECT: subject} if subject else {}),
                 },
             )
         )

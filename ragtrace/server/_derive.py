@@ -19,6 +19,7 @@ from ragtrace.wire import (
     Undecided,
     encode_undecided,
     names,
+    subject_of,
     weave,
 )
 
@@ -114,18 +115,28 @@ def texts(step: Step, told: Derived, level: str) -> list[ContentRecord]:
         return []
     if step.is_retrieval:
         return [
-            ContentRecord(flow.chunk.digest, "chunk", flow.label.level, flow.chunk.text)
+            ContentRecord(
+                flow.chunk.digest,
+                "chunk",
+                flow.label.level,
+                flow.chunk.text,
+                f"document:{flow.chunk.document.id}",
+            )
             for flow in told.flows
             if flow.chunk.text
         ]
     kept = []
+    said = told.span.attributes
+    whose = subject_of(
+        said.get(names.USER), said.get(names.SESSION) or said.get(names.GEN_AI_CONVERSATION)
+    )
     prompt = Prompt(step.messages or ())
     if prompt.messages:
         rope = weave(prompt, told.found, {f.chunk.digest: f.chunk.text for f in told.flows})
-        kept.append(ContentRecord(prompt.digest, "prompt", level, rope.to_json()))
+        kept.append(ContentRecord(prompt.digest, "prompt", level, rope.to_json(), whose))
     if step.completion:
         name = Completion(step.completion).digest
-        kept.append(ContentRecord(name, "completion", level, step.completion))
+        kept.append(ContentRecord(name, "completion", level, step.completion, whose))
     return kept
 
 

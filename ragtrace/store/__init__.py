@@ -23,6 +23,7 @@ from ragtrace.store._pages import Place
 from ragtrace.store._questions import REACH_LIMIT, TraceNotFoundError
 from ragtrace.store._reader import ContentLike, FlowFilter, Reader, SpanLike
 from ragtrace.store._retention import Retention
+from ragtrace.store._root import vault_key
 from ragtrace.store._rows import (
     DecisionRow,
     FlowEdge,
@@ -39,7 +40,7 @@ from ragtrace.store._seal_key import SealKey
 from ragtrace.store._seen import Seen
 from ragtrace.store._store import Store
 from ragtrace.store._traces import SpanRow, Trace, TraceRow
-from ragtrace.store._vault import Vault, vault_key
+from ragtrace.store._vault import Vault
 
 __all__ = [
     "NOBODY",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,8 @@ MAX_READ_SECONDS: Final = 60
 """A question that runs longer is stopped, so that it cannot hold up ingest for ever."""
 PER_THREAD: Final = "max_threads_min_free_memory_per_thread"
 """A setting of the engine; 0 is without limit."""
+KEYRING: Final = ".keyring"
+"""How the directory of a store's keyrings, and each of these, ends."""
 LOCK_FILE: Final = "status"
 """The engine's own lock, held for as long as it runs."""
 
@@ -37,6 +39,8 @@ class Address:
         path: Directory of an embedded store; ``None`` for a server.
         replicated: Whether tables are made replicated, on a server that has a keeper.
         cluster: On which cluster they are made; empty for the one server.
+        keyring: File of the keys of texts, never within the engine's directory; ``None`` for a
+            server's, unless it is said.
         options: Arguments of the server's client, the password among them.
     """
 
@@ -44,6 +48,7 @@ class Address:
     path: Path | None = None
     replicated: bool = False
     cluster: str = ""
+    keyring: Path | None = None
     options: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -52,14 +57,16 @@ class Address:
 
         ``?database=NAME`` names another database than ``ragtrace``; ``clickhouses`` is TLS;
         ``?replicated=1`` creates replicated tables on a server that has a keeper, and
-        ``?cluster=NAME`` does so on all servers of a cluster.
+        ``?cluster=NAME`` does so on all servers of a cluster. ``?keyring=DIR`` names the directory
+        with the keyrings of databases, which for an embedded store is beside its own.
 
         Raises:
             StoreError: It is none of these; the message does not repeat a password.
         """
         scheme, found, _ = url.partition("://")
         if not found:
-            return cls(DATABASE, Path(url).expanduser().absolute())
+            path = Path(url).expanduser().absolute()
+            return cls(DATABASE, path, keyring=_keyring(path, DATABASE, {}))
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -68,13 +75,15 @@ class Address:
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         if scheme == "chdb":
             path = Path(unquote(parts.netloc + parts.path)).expanduser().absolute()
-            return cls(_database(query.get("database", DATABASE)), path)
+            database = _database(query.get("database", DATABASE))
+            return cls(database, path, keyring=_keyring(path, database, query))
         if scheme in ("clickhouse", "clickhouses"):
-            database = query.get("database") or parts.path.strip("/") or DATABASE
+            database = _database(query.get("database") or parts.path.strip("/") or DATABASE)
             return cls(
-                _database(database),
+                database,
                 replicated=query.get("replicated") == "1" or "cluster" in query,
                 cluster=_database(query["cluster"]) if "cluster" in query else "",
+                keyring=_keyring(None, database, query),
                 options=_server_options(parts, port),
             )
         raise StoreError(f"store: {scheme!r}: expected chdb, clickhouse, clickhouses or a path")
@@ -89,6 +98,15 @@ def _limits(address: Address) -> dict[str, Any]:
     limits = {"max_execution_time": MAX_READ_SECONDS, "readonly": 1}
     # The embedded engine gives a question one core for each GB that is free, of the 2 it may take.
     return limits if address.path is None else {PER_THREAD: 0, **limits}
+
+
+def _keyring(store: Path | None, database: str, query: Mapping[str, str]) -> Path | None:
+    """Where a database's keyring is; beside the store, so that a copy of that has no keys."""
+    if "keyring" in query:
+        return Path(query["keyring"]).expanduser().absolute() / f"{database}{KEYRING}"
+    if store is None:
+        return None
+    return store.with_name(f"{store.name}{KEYRING}") / f"{database}{KEYRING}"
 
 
 def _database(name: str) -> str:

@@ -44,6 +44,7 @@ _CONTENT_TYPES: Final = {
     "Text": "String",
     "Kept": "UInt8",
     "Words": "String",
+    "Key": "String",
 }
 
 
@@ -67,15 +68,25 @@ def span_insert(spans: Sequence[SpanLike]) -> dict[str, Any]:
 
 
 def content_insert(contents: Sequence[ContentLike], vault: Vault | None) -> dict[str, Any]:
-    """Arguments of the client's ``insert`` for texts, sealed here; none leaves without a vault."""
+    """Arguments of the client's ``insert`` for texts, sealed here; none leaves without a vault.
+
+    Raises:
+        StoreError: The keyring cannot be read or written.
+    """
+    if vault is None:
+        sealed = [("", b"", "")] * len(contents)
+    else:
+        keys = zip(contents, vault.keys(contents), strict=True)
+        sealed = [(key.id, vault.seal(c, key), vault.words.line(c.kind, c.text)) for c, key in keys]
     return _insert("contents", _CONTENT_TYPES, [
         [content.digest for content in contents],
         [content.kind for content in contents],
         [content.level for content in contents],
         [len(content.text) for content in contents],
-        [vault.seal(content) if vault is not None else b"" for content in contents],
-        [int(vault is not None)] * len(contents),
-        [vault.words.line(c.kind, c.text) if vault is not None else "" for c in contents],
+        [text for _, text, _ in sealed],
+        [int(bool(text)) for _, text, _ in sealed],
+        [words for _, _, words in sealed],
+        [key for key, _, _ in sealed],
     ])  # fmt: skip
 
 

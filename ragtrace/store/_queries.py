@@ -29,7 +29,6 @@ __all__ = [
     "SAID_CONDITION",
     "SAID_KINDS",
     "SAID_WHERE",
-    "SEALED_SAMPLE",
     "SPANS_REPLACED",
     "STATS",
     "TEXTS",
@@ -229,15 +228,11 @@ LIMIT 1 BY Timestamp, SpanId, Ordinal
 """
 
 TEXTS: Final = """
-SELECT Digest, Kind, Level, Text FROM contents
+SELECT Digest, Kind, Level, Key, Text FROM contents
 WHERE {may_contents} AND Digest IN {digests:Array(String)} AND Kept = 1
 ORDER BY Digest, Kind, Level
 LIMIT 1 BY Digest
 """
-
-SEALED_SAMPLE: Final = (
-    "SELECT Digest, Kind, Level, Text FROM contents WHERE {may_contents} AND Kept = 1 LIMIT 1"
-)
 
 STATS: Final = """
 SELECT

@@ -57,8 +57,10 @@ class Questions:
         self._days = Days()
 
     def close(self) -> None:
-        """Let go of the engine."""
+        """Let go of the engine and the keyring."""
         self._engine.close()
+        if self._vault is not None:
+            self._vault.close()
 
     def flows(
         self,
@@ -252,18 +254,11 @@ class Questions:
         """Whether the table of spans is ours, in which a newer version replaces a row."""
         return bool(self._rows("spans", sql.SPANS_REPLACED, {}, OWNER))
 
-    def _check_key(self) -> None:
-        if self._vault is not None:
-            for row in self._rows(
-                "vault", sql.SEALED_SAMPLE, {}, OWNER, column_formats={"Text": "bytes"}
-            ):
-                self._unseal(row)
-
     def _unseal(self, row: tuple[Any, ...]) -> str:
-        digest, kind, level, sealed = row
+        digest, kind, level, key, sealed = row
         if self._vault is None:
             raise StoreError("store: the texts are sealed, and it was opened without the key")
-        return self._vault.open(sealed, digest=digest, kind=kind, level=level)
+        return self._vault.open(sealed, digest=digest, kind=kind, level=level, key=key)
 
 
 def _flows(rows: Iterable[Sequence[Any]]) -> list[FlowRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from ragtrace.errors import StoreError
 from ragtrace.store._access import Access
@@ -13,6 +13,7 @@ from ragtrace.store._attach import Told, attach, refuse_unattached, repair
 from ragtrace.store._backup import back_up, restore
 from ragtrace.store._engine import Address, Engine
 from ragtrace.store._inserts import content_insert, span_insert
+from ragtrace.store._keyring import Keyring
 from ragtrace.store._questions import Questions
 from ragtrace.store._reader import ContentLike, SpanLike
 from ragtrace.store._retention import Retention, retain
@@ -78,23 +79,23 @@ class Store(Questions):
         Args:
             url: ``chdb:///abs/path``, ``chdb://relative``, a path, or
                 ``clickhouse://user:password@host:port/database``.
-            vault_key: 32 bytes; without them texts are not kept, only their digests.
+            vault_key: The root key, 32 bytes; without it texts are not kept, only their digests.
 
         Raises:
             StoreError: Another process has the directory, the schema is newer than this
-                program, or the key is not the one the texts were sealed with.
+                program, the keyring is missing, or the key is not the one it was wrapped with.
             MissingDependencyError: The engine is not installed.
         """
         address = Address.parse(url)
-        vault = Vault(vault_key) if vault_key is not None else None
-        engine = Engine(address)
+        engine, vault = Engine(address), None
         try:
             with engine.writing("store: schema") as client:
                 refuse_unattached(client)
                 schema = migrate(client, fit=_fit(address))
                 repair(client)
+                if vault_key is not None:
+                    vault = Vault(open_keyring(client, address, vault_key))
             store = cls(engine, vault, schema)
-            store._check_key()
         except BaseException:
             engine.close()
             raise
@@ -108,6 +109,11 @@ class Store(Questions):
     def keeps_text(self) -> bool:
         """Whether texts are kept, sealed; without a key only their digests are."""
         return self._vault is not None
+
+    @property
+    def keyring(self) -> Path | None:
+        """File of the keys of texts; ``None`` where none are kept."""
+        return self._vault.keyring.path if self._vault is not None else None
 
     def retain(self, retention: Retention) -> None:
         """Keep to ``retention`` from now on, and remove the texts whose time is over.
@@ -163,6 +169,21 @@ class Store(Questions):
                 client.insert(**span_insert(batch))
             if contents:
                 client.insert(**content_insert(contents, self._vault))
+
+
+def open_keyring(client: Any, address: Address, root: bytes) -> Keyring:
+    """Open the keyring of a database; one is made only where no text is sealed yet.
+
+    Raises:
+        StoreError: It is not known where, missing, or wrapped with another key.
+    """
+    if address.keyring is None:
+        raise StoreError(
+            f"store {address}: expected ?keyring=DIR in its address: the keys of texts are kept "
+            "outside the database"
+        )
+    sealed = client.query("SELECT 1 FROM contents WHERE Kept = 1 LIMIT 1").result_rows
+    return Keyring(address.keyring, root, create=not sealed)
 
 
 def _fit(address: Address) -> Callable[[str], str]:

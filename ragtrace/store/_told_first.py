@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["told_first"]
 
 _ROPES: Final = """
-SELECT Digest, Kind, Level, Text FROM contents WHERE {may_contents}
+SELECT Digest, Kind, Level, Key, Text FROM contents WHERE {may_contents}
 AND Digest IN {digests:Array(String)} AND Kind = 'prompt' AND Kept = 1
 """
 

@@ -2,122 +2,142 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import json
 import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
-from ragtrace import config
-from ragtrace.errors import ConfigError, MissingDependencyError, StoreError
+from ragtrace.errors import MissingDependencyError, StoreError
+from ragtrace.store._keyring import PSEUDONYMS, Key, Keyring
 from ragtrace.store._reader import ContentLike
+from ragtrace.store._root import KEY_BYTES
 from ragtrace.store._words import WordIndex
 
-__all__ = ["Vault", "vault_key"]
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-KEY_BYTES: Final = 32
-"""AES-256."""
-READABLE_BY_OTHERS: Final = 0o077
-"""Modes of a file that anybody but its owner can use."""
+__all__ = ["Vault"]
+
 NONCE_BYTES: Final = 12
-"""What GCM is specified for; drawn at random, safe for some 4 billion texts a key."""
-FORMAT: Final = b"\x01"
+"""What GCM is specified for; drawn at random, though hardly a key seals a second text."""
+FORMAT: Final = b"\x02"
 """First byte of a sealed text, so that another cipher can follow one day."""
-
-
-def vault_key(environ: Mapping[str, str] | None = None) -> bytes | None:
-    """Read the vault's key from ``RAGTRACE_VAULT_KEY`` or the file beside it, if either is set.
-
-    Raises:
-        ConfigError: The file cannot be read, or others than its owner can read it, or what
-            is there is not base64 of 32 bytes.
-    """
-    env = os.environ if environ is None else environ
-    text, where = config.VAULT_KEY.value(env), config.VAULT_KEY.variable
-    file = config.VAULT_KEY_FILE.value(env)
-    if text is None and file is not None:
-        where = config.VAULT_KEY_FILE.variable
-        try:
-            if Path(file).stat().st_mode & READABLE_BY_OTHERS:
-                raise ConfigError(f"{where}: others can read the file: expected chmod 600")
-            text = Path(file).read_text("ascii").strip()
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{where}: cannot be read: {type(error).__name__}") from None
-    if text is None:
-        return None
-    try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise ConfigError(f"{where}: expected base64 of {KEY_BYTES} bytes")
-    return key
 
 
 class Vault:
     """Seals and opens texts: zstd, then AES-256-GCM over digest, kind and level as well.
 
+    A text's key is HKDF-SHA256 of its level's key and the seed that its subject has for its
+    digest: without either, nothing opens.
+
     Args:
-        key: 32 bytes.
+        keyring: Closed with it.
 
     Raises:
-        StoreError: The key has another length.
         MissingDependencyError: ``cryptography`` or ``zstandard`` is not installed.
     """
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) != KEY_BYTES:
-            raise StoreError(f"vault: expected a key of {KEY_BYTES} bytes, found {len(key)}")
+    def __init__(self, keyring: Keyring) -> None:
         try:
             import zstandard
             from cryptography.exceptions import InvalidTag
-            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+            from cryptography.hazmat.primitives.ciphers import aead
+            from cryptography.hazmat.primitives.hashes import SHA256
+            from cryptography.hazmat.primitives.kdf.hkdf import HKDF
         except ModuleNotFoundError as missing:
             raise MissingDependencyError(missing.name or "cryptography", "server") from None
-        self._cipher = AESGCM(key)
+        self._aes, self._hkdf, self._sha256 = aead.AESGCM, HKDF, SHA256
         self._forged = InvalidTag
         self._zstd = zstandard
-        self.words: Final = WordIndex(key)
+        self.keyring: Final = keyring
+        self.words: Final = WordIndex(keyring.derived(b"ragtrace words"))
         """Finds sealed texts by their words."""
-        self.chain_key: Final = hmac.digest(key, b"ragtrace chain", "sha256")
+        self.chain_key: Final = keyring.derived(b"ragtrace chain")
         """Under which digests of texts stand in the chain of decisions."""
 
-    def pseudonym(self, kind: str, name: str) -> str:
-        """Give 32 hexadecimal digits that stand for a name."""
-        plain = f"{kind}:{name}".encode("utf-8", "surrogatepass")
-        return hmac.digest(self.chain_key, plain, "sha256")[:16].hex()
+    def meet(self, names: Iterable[tuple[str, str]]) -> None:
+        """Make the secrets behind the pseudonyms of many names at once, by kind and name.
 
-    def seal(self, record: ContentLike) -> bytes:
-        """Seal the text of ``record``; it opens only under the same digest, kind and level."""
+        Raises:
+            StoreError: The keyring cannot be read or written.
+        """
+        self.keyring.keys((f"{kind}:{name}", PSEUDONYMS) for kind, name in names if name)
+
+    def pseudonym(self, kind: str, name: str) -> str:
+        """Give 32 hexadecimal digits that stand for a user or session until that is shredded.
+
+        Nobody can tell the name from them, or try names out, without the keyring and its root
+        key; once the name is shredded nobody can at all, and it has other ones from then on.
+
+        Raises:
+            StoreError: The keyring cannot be read or written.
+        """
+        return self.keyring.pseudonym(f"{kind}:{name}")
+
+    def keys(self, records: Sequence[ContentLike]) -> list[Key]:
+        """Give the keys that seal ``records``, in their order; missing ones are made.
+
+        Raises:
+            StoreError: The keyring cannot be read or written.
+        """
+        found = self.keyring.keys((record.subject, record.level) for record in records)
+        return [found[record.subject, record.level] for record in records]
+
+    def seal(self, record: ContentLike, key: Key) -> bytes:
+        """Seal the text of ``record``; it opens only under the same digest, kind, level, key.
+
+        A text that was shredded alone and comes again is not kept: empty.
+        """
+        cipher = self._cipher(key, record.digest)
+        if cipher is None:
+            return b""
         nonce = os.urandom(NONCE_BYTES)
         plain = record.text.encode("utf-8", "surrogatepass")
         packed = self._zstd.ZstdCompressor().compress(plain)
-        about = _about(record.digest, record.kind, record.level)
-        return FORMAT + nonce + self._cipher.encrypt(nonce, packed, about)
+        about = _about(record.digest, record.kind, record.level, key.id)
+        return FORMAT + nonce + cipher.encrypt(nonce, packed, about)
 
-    def open(self, sealed: bytes, *, digest: str, kind: str, level: str) -> str:
+    def open(self, sealed: bytes, *, digest: str, kind: str, level: str, key: str) -> str:
         """Open what ``seal`` gave.
 
+        Args:
+            sealed: As it is stored.
+            digest: Of the text.
+            kind: As it was filed.
+            level: As it was filed.
+            key: The id of the key.
+
         Raises:
-            StoreError: The key is another one, or the text or its label was changed.
+            StoreError: The key was destroyed, or the text or its label was changed.
         """
         nonce = sealed[len(FORMAT) : len(FORMAT) + NONCE_BYTES]
         body = sealed[len(FORMAT) + NONCE_BYTES :]
         if not sealed.startswith(FORMAT) or len(nonce) != NONCE_BYTES:
             raise StoreError(f"vault: {kind} {digest} is not in a format this program knows")
+        found = self.keyring.key(key)
+        cipher = self._cipher(found, digest) if found is not None else None
+        if cipher is None:
+            raise StoreError(f"vault: {kind} {digest} does not open: its key is not in the keyring")
         try:
-            packed = self._cipher.decrypt(nonce, body, _about(digest, kind, level))
+            packed = cipher.decrypt(nonce, body, _about(digest, kind, level, key))
         except self._forged:
             raise StoreError(
-                f"vault: {kind} {digest} does not open: it was sealed with another key, "
-                "or it was changed since"
+                f"vault: {kind} {digest} does not open: it, or what is said of it, was changed"
             ) from None
         plain: bytes = self._zstd.ZstdDecompressor().decompress(packed)
         return plain.decode("utf-8", "surrogatepass")
 
+    def close(self) -> None:
+        """Let go of the keyring."""
+        self.keyring.close()
 
-def _about(digest: str, kind: str, level: str) -> bytes:
-    return json.dumps([digest, kind, level]).encode("ascii")
+    def _cipher(self, key: Key, digest: str) -> AESGCM | None:
+        seed = key.seeds.leaf(digest)
+        if seed is None:
+            return None
+        derive = self._hkdf(self._sha256(), KEY_BYTES, None, b"ragtrace text")
+        return self._aes(derive.derive(key.of_level + seed))
+
+
+def _about(digest: str, kind: str, level: str, key: str) -> bytes:
+    return json.dumps([digest, kind, level, key]).encode("ascii")

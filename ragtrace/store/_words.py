@@ -41,8 +41,7 @@ class WordIndex:
     """Turns words into tokens that only who has the vault's key can make.
 
     Args:
-        key: The vault's; another is derived from it (HKDF-SHA256), so that neither tells of the
-            other.
+        key: Of the vault's keyring; another is derived from it (HKDF-SHA256).
 
     Raises:
         MissingDependencyError: ``cryptography`` is not installed.

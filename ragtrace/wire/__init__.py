@@ -32,7 +32,7 @@ from ragtrace.wire._phoenix_export import is_phoenix, phoenix_span
 from ragtrace.wire._protobuf import encode_records, encode_spans
 from ragtrace.wire._requests import logs_request, traces_requests
 from ragtrace.wire._rope import Piece, Rope, unweave, weave
-from ragtrace.wire._spans import ContentRecord, SpanEvent, SpanRecord
+from ragtrace.wire._spans import ContentRecord, SpanEvent, SpanRecord, subject_of
 from ragtrace.wire._turn import Turn, turn
 from ragtrace.wire._undecided import (
     Undecided,
@@ -84,6 +84,7 @@ __all__ = [
     "openinference",
     "phoenix_span",
     "plain_name",
+    "subject_of",
     "traces_requests",
     "turn",
     "unweave",

@@ -83,6 +83,9 @@ CONTENT_KIND: Final = "ragtrace.content.kind"
 """``chunk``, ``prompt`` (a rope, see ``ragtrace.wire.Rope``) or ``completion``."""
 CONTENT_LEVEL: Final = "ragtrace.content.level"
 """Level a reader needs for the text."""
+CONTENT_SUBJECT: Final = "ragtrace.content.subject"
+"""Whose text it is: ``document:`` and the id for a passage; for a prompt or an answer ``user:`` or
+``session:`` and the name. Who is forgotten takes the text along."""
 EXPORT_LOST: Final = "ragtrace.export.lost"
 """Spans and texts that were lost on their way to the back end since a request last said so; also
 the name of the metric that counts them."""

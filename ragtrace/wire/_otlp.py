@@ -42,6 +42,7 @@ longer is a text in the wrong place."""
 MAX_SENDER_BYTES: Final = 16 * 1024
 """Resource and scope, encoded: they are stored with every span of theirs."""
 CONTENT_KINDS: Final = frozenset({"chunk", "prompt", "completion"})
+SUBJECTS: Final = ("document:", "user:", "session:")
 SHA256_HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 M = TypeVar("M", bound=Message)
@@ -200,11 +201,16 @@ def _content(record: LogRecord) -> ContentRecord | None:
         kind=attributes.get(names.CONTENT_KIND, ""),
         level=attributes.get(names.CONTENT_LEVEL, ""),
         text=as_text(record.body),
+        subject=attributes.get(names.CONTENT_SUBJECT, ""),
     )
     if not SHA256_HEX.fullmatch(content.digest):
         raise WireError(f"log record: {names.CONTENT_DIGEST}: expected 64 lower-case hex digits")
     if content.kind not in CONTENT_KINDS:
         raise WireError(f"log record: {names.CONTENT_KIND}: expected chunk, prompt or completion")
+    if content.subject and not content.subject.startswith(SUBJECTS):
+        raise WireError(
+            f"log record: {names.CONTENT_SUBJECT}: expected document:, user: or session: and a name"
+        )
     if content.kind != "prompt" and digest(content.text) != content.digest:
         raise WireError(f"log record: the text is not that of digest {content.digest}")
     return content

@@ -52,6 +52,7 @@ def logs_request(contents: Sequence[ContentRecord]) -> bytes:
             (names.CONTENT_DIGEST, content.digest),
             (names.CONTENT_KIND, content.kind),
             (names.CONTENT_LEVEL, content.level),
+            (names.CONTENT_SUBJECT, content.subject),
         ):
             record.attributes.add(key=name).value.string_value = value
     return bytes(request.SerializeToString())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["ContentRecord", "SpanEvent", "SpanRecord"]
+__all__ = ["ContentRecord", "SpanEvent", "SpanRecord", "subject_of"]
 
 
 class SpanEvent(NamedTuple):
@@ -59,13 +59,23 @@ class ContentRecord:
     Attributes:
         kind: ``chunk``, ``prompt`` or ``completion``.
         level: The level a reader needs.
+        subject: Whose it is: ``document:`` and the id for a passage; for a prompt or an answer
+            ``user:`` or ``session:`` and the name; empty where nobody said.
     """
 
     digest: str
     kind: str
     level: str
     text: str
+    subject: str = ""
 
     def __repr__(self) -> str:
         """Name the record without its text."""
         return f"ContentRecord({self.kind} {self.digest}, {len(self.text)} characters)"
+
+
+def subject_of(user: str | None, session: str | None) -> str:
+    """Whose a prompt and its answer are: the user's, else the session's, else nobody's."""
+    if user:
+        return f"user:{user}"
+    return f"session:{session}" if session else ""

@@ -168,12 +168,13 @@ def test_a_torn_part_is_not_passed_over_in_silence(tmp_path: Path) -> None:
     assert done.stdout.split() == ["0", "1", "1"], done.stderr
 
 
-def test_a_server_is_asked_as_the_embedded_engine_is(store: Store) -> None:
+def test_a_server_is_asked_as_the_embedded_engine_is(store: Store, tmp_path: Path) -> None:
     """The same answers over HTTP: parameters, inserts, sealed texts, limits of readers."""
     spans = [span(n, flow(0), flow(1, document=INJECTION)) for n in range(1, 30)]
     texts = [content("sealed")]
     store.write(spans, texts)
-    with clickhouse_server() as url, Store.open(f"{url}/over_http", KEY) as remote:
+    keys = f"?keyring={tmp_path}"
+    with clickhouse_server() as url, Store.open(f"{url}/over_http{keys}", KEY) as remote:
         remote.write(spans, texts)
         remote.write(spans, texts)
         assert remote.flows(access=OWNER) == store.flows(access=OWNER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ragtrace.errors import ConfigError, StoreError
 from ragtrace.model import digest
 from ragtrace.store import OWNER, Store, Vault, vault_key
+from ragtrace.store._keyring import Keyring
 from tests.engine import KEY, content, engine_directory, flow, fresh_url, span, store
 
 __all__ = ["store"]  # the fixture
@@ -23,6 +25,14 @@ def test_texts_are_sealed_on_disk_and_open_again(store: Store) -> None:
         digest(t): t for t in texts
     }
     assert "staff only" not in repr(store.stats(access=OWNER))
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Iterator[Vault]:
+    """An empty one."""
+    opened = Vault(Keyring(tmp_path / "keys" / "ragtrace.keyring", KEY, create=True))
+    yield opened
+    opened.close()
 
 
 def _on_disk(directory: Path, needle: bytes) -> list[str]:
@@ -70,16 +80,17 @@ def test_a_wrong_key_is_refused_at_the_door() -> None:
 
 
 @pytest.mark.parametrize("change", [{"digest": "0" * 64}, {"kind": "prompt"}, {"level": "public"}])
-def test_a_text_opens_only_as_what_it_was_sealed_as(change: dict[str, str]) -> None:
+def test_a_text_opens_only_as_what_it_was_sealed_as(vault: Vault, change: dict[str, str]) -> None:
     """Nobody can move a sealed text under another digest or a lower level."""
-    vault, record = Vault(KEY), content("fee table")
-    sealed = vault.seal(record)
-    right = {"digest": record.digest, "kind": record.kind, "level": record.level}
+    record = content("fee table")
+    (key,) = vault.keys([record])
+    sealed = vault.seal(record, key)
+    right = {"digest": record.digest, "kind": record.kind, "level": record.level, "key": key.id}
     assert vault.open(sealed, **right) == "fee table"
-    assert vault.seal(record) != sealed
+    assert vault.seal(record, key) != sealed
     with pytest.raises(StoreError, match="changed"):
         vault.open(sealed, **right | change)
-    for broken in (b"", b"\x02" + sealed[1:], sealed[:8], sealed[:-1]):
+    for broken in (b"", b"\x01" + sealed[1:], sealed[:8], sealed[:-1]):
         with pytest.raises(StoreError):
             vault.open(broken, **right)
 

@@ -151,9 +151,10 @@ CREATE TABLE IF NOT EXISTS contents (
     Kept UInt8,
     Stored DateTime('UTC') DEFAULT now(), -- when it came last
     Words String CODEC(ZSTD(1)), -- keyed hashes of the text's words
+    Key String CODEC(ZSTD(1)), -- what it was sealed with, and so whose it is
     INDEX idx_words Words TYPE text(tokenizer = 'splitByNonAlpha')
 ) ENGINE = {replicated}ReplacingMergeTree(Kept)
-ORDER BY (Digest, Kind, Level)
+ORDER BY (Digest, Kind, Level, Key)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- One row per step that was decided about. Rows are added and never changed.
