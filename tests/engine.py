@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from ragtrace.model import digest
-from ragtrace.store import Store
+from ragtrace.store import Address, Store
 from ragtrace.wire import ContentRecord, SpanRecord
 
 KEY = bytes(range(32))
@@ -68,6 +68,21 @@ def fresh_url() -> str:
         keys = f"{engine_directory()}.keyring"
         return f"{server}?database=test_{uuid.uuid4().hex}&keyring={keys}"
     return f"chdb://{engine_directory()}?database=test_{next(_number)}"
+
+
+def keyring_of(url: str) -> Path:
+    """The file of the keys of a database's texts."""
+    found = Address.parse(url).keyring
+    assert found is not None
+    return found
+
+
+def url_with(keyring: Path | None) -> str:
+    """The URL of a database nobody has used, with a copy of another's keyring."""
+    assert keyring is not None
+    fresh = fresh_url()
+    shutil.copy(keyring, keyring_of(fresh))
+    return fresh
 
 
 @pytest.fixture

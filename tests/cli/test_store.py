@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from ragtrace.cli._store import command
 from ragtrace.errors import ConfigError, StoreError
 from ragtrace.store import OWNER, Chain, SealKey, Store
-from tests.engine import KEY, content, flow, fresh_url, span
+from tests.engine import KEY, content, flow, fresh_url, keyring_of, span, url_with
 
 
 def said(*arguments: str) -> Result:
@@ -27,7 +27,8 @@ def _filled() -> str:
 
 def test_a_store_is_copied_and_restored(tmp_path: Path) -> None:
     """By its two commands, texts still sealed; neither needs the key."""
-    url, other, copy = _filled(), fresh_url(), str(tmp_path / "copy")
+    url, copy = _filled(), str(tmp_path / "copy")
+    other = url_with(keyring_of(url))
     made = json.loads(said("backup", copy, "--store", url, "--json").stdout)
     assert made["to"] == copy
     assert made["bytes"] > 0

@@ -14,7 +14,7 @@ import pytest
 from ragtrace.errors import ConfigError, StoreError
 from ragtrace.model import digest
 from ragtrace.store import OWNER, Retention, Store
-from tests.engine import KEY, ROOT, SERVER, content, flow, fresh_url, span, store
+from tests.engine import KEY, ROOT, SERVER, content, flow, span, store, url_with
 
 __all__ = ["store"]  # the fixture
 
@@ -47,7 +47,7 @@ def test_a_backup_goes_into_an_empty_store_and_answers_as_the_first(
     """Spans, flows, decisions, sealed texts; what is written after goes on from there."""
     _filled(store)
     assert store.back_up(tmp_path / "copy") > 0
-    with Store.open(fresh_url(), KEY) as other:
+    with Store.open(url_with(store.keyring), KEY) as other:
         other.restore(tmp_path / "copy")
         assert _answers(other) == _answers(store)
         other.write([span(9, flow(0))])
