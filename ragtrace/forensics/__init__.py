@@ -8,12 +8,23 @@ from ragtrace.forensics._rerun import Dependence, Prices, Rerun, VariantAnswers,
 from ragtrace.forensics._rerun_endpoint import Endpoint
 from ragtrace.forensics._rerun_plan import Plan, RerunError, Variant, plan_rerun
 from ragtrace.forensics._similarity import SOURCE, similarity
+from ragtrace.forensics._then_and_now import (
+    Change,
+    FiledToday,
+    IndexedToday,
+    Retrieved,
+    ThenAndNow,
+    then_and_now,
+)
 from ragtrace.forensics._trace import Step, TraceView, trace
 
 __all__ = [
     "SOURCE",
+    "Change",
     "Dependence",
     "Endpoint",
+    "FiledToday",
+    "IndexedToday",
     "Kept",
     "Outcome",
     "Painted",
@@ -23,8 +34,10 @@ __all__ = [
     "ReachCounts",
     "Rerun",
     "RerunError",
+    "Retrieved",
     "Step",
     "Stretch",
+    "ThenAndNow",
     "TraceView",
     "Variant",
     "VariantAnswers",
@@ -36,5 +49,6 @@ __all__ = [
     "reach",
     "rerun",
     "similarity",
+    "then_and_now",
     "trace",
 ]

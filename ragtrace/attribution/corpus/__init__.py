@@ -2,6 +2,7 @@
 
 from ragtrace.attribution.corpus._corpus import Corpus, CorpusStats
 from ragtrace.attribution.corpus._document import CorpusDocument
+from ragtrace.attribution.corpus._held import HeldDocument
 from ragtrace.attribution.corpus._passage import CorpusOwner, CorpusPassage
 from ragtrace.attribution.corpus._seeds import MIN_FOUND
 from ragtrace.attribution.corpus._writer import CorpusWriter
@@ -14,4 +15,5 @@ __all__ = [
     "CorpusPassage",
     "CorpusStats",
     "CorpusWriter",
+    "HeldDocument",
 ]

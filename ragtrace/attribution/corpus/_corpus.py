@@ -11,6 +11,7 @@ import numpy as np
 
 from ragtrace.attribution._fold import Places
 from ragtrace.attribution._reading import Reading, read
+from ragtrace.attribution.corpus._held import HeldDocument, held_document
 from ragtrace.attribution.corpus._key import Key, resolve_key
 from ragtrace.attribution.corpus._manifest import MANIFEST_FILE, read_manifest
 from ragtrace.attribution.corpus._passage import CorpusPassage
@@ -155,6 +156,15 @@ class Corpus:
         segments = self._snapshot.segments
         found = [find_runs(held, hashes, codes, self._key) for held in segments]
         return passages(segments, found, characters)
+
+    def document(self, id: str) -> HeldDocument | None:
+        """What is held under an id; ``None`` where there is no such document.
+
+        Raises:
+            CorpusIndexError: The index is damaged.
+        """
+        assert self._snapshot is not None
+        return held_document(self._snapshot, self._key, id)
 
     def stats(self) -> CorpusStats:
         """How large the index is; takes a moment for a large one."""
