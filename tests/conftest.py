@@ -17,6 +17,17 @@ KEPT = {"RAGTRACE_TEST_DATA", "RAGTRACE_TEST_PHOENIX"}
 """Where things of this machine are that tests need."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test trusts a server of the internet: to read who would vouch for one takes longer than
+    most tests do, and every HTTP client that is made reads it anew.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SSL_CERT_FILE", raising=False)
+        patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("authorities")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(os.environ):

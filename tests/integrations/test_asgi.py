@@ -106,12 +106,16 @@ async def fails(asked: Asked) -> None:
 def serve(recorder: Recorder) -> Serve:
     """A client of an application with these routes."""
 
-    def made(routes: Any, **settings: Any) -> TestClient:
+    def made(routes: Any, peer: Any = ("10.1.2.3", 50000), **settings: Any) -> TestClient:
         app = Starlette(
             routes=[Route("/fails", fails), Route("/{path:path}", who)],
             middleware=[Middleware(ragtrace.AsgiMiddleware, routes=routes)],
         )
-        return TestClient(app, client=("10.1.2.3", 50000), **settings)
+
+        async def from_peer(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "client": peer}, receive, send)
+
+        return TestClient(from_peer, **settings)
 
     return made
 
@@ -399,13 +403,8 @@ def test_headers_count_from_trusted_peers_only(
 ) -> None:
     """From anybody else they are what anybody may write."""
     said = Claims(Proxy("10.0.0.0/8", "fd00::/8"), audience="x-audience", user="x-user")
-    app = serve({"*": said}).app
-
-    async def from_peer(scope: Any, receive: Any, send: Any) -> None:
-        await app({**scope, "client": peer}, receive, send)
-
     headers = {"X-Audience": "staff", "X-User": "u1"}
-    got = TestClient(from_peer).get("/", headers=headers).json()
+    got = serve({"*": said}, peer).get("/", headers=headers).json()
     assert got[:2] == (["staff", "u1"] if trusted else ["unknown", None])
     assert basis(recorder) == ("proxy" if trusted else "untrusted-peer")
 

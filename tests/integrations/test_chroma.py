@@ -137,10 +137,9 @@ def test_ids_and_numbers_alone_are_left_as_they_are(start: Start) -> None:
 
 def test_beneath_a_framework_it_is_told_once(kit: LangChain, start: Start) -> None:
     """LangChain's store asks the collection; its search is one, and the collection its source."""
-    from langchain_chroma import Chroma
-
+    langchain_chroma = pytest.importorskip("langchain_chroma")  # it is not for Chroma's oldest
     spans = start("drop")
-    store = Chroma.from_documents(kit.notes, kit.embeddings, client=client())
+    store = langchain_chroma.Chroma.from_documents(kit.notes, kit.embeddings, client=client())
     with ragtrace.request("customer"):
         found = store.as_retriever(search_kwargs={"k": 2}).invoke("fees")
     assert [note.page_content for note in found] == [PUBLIC]
