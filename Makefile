@@ -5,16 +5,19 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 BIN := .venv/bin
 SHARED := -n auto --dist loadfile # a process for each core, a file to each
 
-.PHONY: demo test quick peers lint types format wheel-test clean
+.PHONY: demo test test-all versions peers lint types format wheel-test clean
 
 demo: .venv/demo.stamp  ## The incident, and the same app under ragtrace.
 	@$(BIN)/ragtrace demo
 
-test: .venv/test.stamp  ## Every test.
+test: .venv/test.stamp  ## Every test but the slow ones.
+	@$(BIN)/pytest -q $(SHARED) -m 'not slow'
+
+test-all: .venv/test.stamp  ## Every test, as CI runs them.
 	@$(BIN)/pytest -q $(SHARED)
 
-quick: .venv/test.stamp  ## Every test but the slow ones.
-	@$(BIN)/pytest -q $(SHARED) -m 'not slow'
+versions: .venv/bin/python  ## Each integration's suite on the oldest versions that are supported.
+	@sh .ci/versions $(BIN)/python
 
 peers: .venv/bin/python  ## Phoenix, in an environment of its own, for the tests that start one.
 	@sh .ci/peers $(BIN)/python
@@ -35,7 +38,7 @@ wheel-test: .venv/test.stamp  ## The tests once more, against the built wheel in
 	@sh .ci/wheel-test $(BIN)/python
 
 clean:
-	rm -rf .venv .venv-wheel .venv-phoenix dist build .ragtrace
+	rm -rf .venv .venv-oldest .venv-phoenix .venv-wheel dist build .ragtrace
 
 .venv/bin/python:
 	@sh .ci/environment "$(PYTHON)" .venv

@@ -32,6 +32,7 @@ def test_the_command_knows_every_section() -> None:
     assert OVERHEAD == bench.SECTIONS
 
 
+@pytest.mark.slow
 def test_a_call_is_measured_beside_the_application_alone() -> None:
     """With what it takes, how many spans there are, and what is sent."""
     done = CliRunner().invoke(command, ["overhead", "--only", "sent", "--json"])
@@ -43,6 +44,7 @@ def test_a_call_is_measured_beside_the_application_alone() -> None:
     assert 0 < rows[f"sent: {OURS}: bytes"]["value"] < rows[f"sent: {TEXTS}: bytes"]["value"]
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_of_a_back_end_that_is_slow_or_dead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

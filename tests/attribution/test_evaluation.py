@@ -308,7 +308,10 @@ def test_the_bound_is_the_rule_of_three() -> None:
     assert math.isnan(upper_bound(0, 0))
 
 
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize(
+    "section",
+    [pytest.param(name, marks=pytest.mark.slow if name == "speed" else ()) for name in SECTIONS],
+)
 def test_every_section_runs_and_names_each_figure_once(section: str, session: Session) -> None:
     """A tiny run gives figures with names of their own, and tables in which all of them stand."""
     rows = list(measure(session, section))

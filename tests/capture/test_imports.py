@@ -111,6 +111,7 @@ print(json.dumps({{"on": on, "there": there}}))
     assert said["there"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("imports", "place"),
     [

@@ -127,6 +127,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy_bench, "measure_sharing", lambda *_: iter(()))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_the_cost_of_a_decision_has_its_rows_ratios_first() -> None:
     """Every engine that is installed at every size, and the bar for ten chunks of ours."""

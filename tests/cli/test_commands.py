@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("chdb")
 pytest.importorskip("langchain_core")
+pytestmark = pytest.mark.slow
 
 NOTE = (
     "Advisers may waive the early repayment charge of a mortgage once, with code LANTERN-11, "

@@ -12,6 +12,7 @@ for package in ("chdb", "langchain_chroma", "langchain_openai"):
     pytest.importorskip(package)
 
 
+@pytest.mark.slow
 def test_the_demo_leaks_bare_and_does_not_under_ragtrace() -> None:
     """Customers get staff notes from the bare app and none under ragtrace; staff get theirs."""
     done = subprocess.run(

@@ -144,6 +144,7 @@ def test_a_class_that_overrides_a_hook_is_named(
     assert about.startswith("bank_app.OwnModel._generate_with_cache takes the place")
 
 
+@pytest.mark.slow
 def test_a_hook_that_vanished_is_named(tmp_path: Path) -> None:
     """The others of the framework are wrapped; status 1."""
     framework(tmp_path, "fakeframe == 1.0")

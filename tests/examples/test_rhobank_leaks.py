@@ -100,6 +100,7 @@ def test_ordinary_answers_are_counted() -> None:
     assert polite["changed"] == polite["withheld"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hole, column, ways",
     [
@@ -126,6 +127,7 @@ def test_the_witness() -> None:
     }
 
 
+@pytest.mark.slow
 def test_missing_data(tmp_path: Path) -> None:
     """Of a data file that is missing, one line says which, and there is no traceback."""
     command = [sys.executable, str(RHOBANK / "leaks.py"), "--data", str(tmp_path)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from tests.integrations.kit import Kit
 
 Start = Callable[..., InMemorySpanExporter]
+
+RARER: Final = frozenset({"redact", "block-refuse"})
+"""Decisions whose way through a framework is that of another one (``drop``, ``block``) but for the
+words that are put in: each path is tried with the others every time, with these in CI."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The matrix of paths and decisions is the half of all tests."""
+    for item in items:
+        tried = getattr(item, "callspec", None)
+        if tried is not None and {"path", "decision"} <= tried.params.keys():
+            if tried.params["decision"] in RARER:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

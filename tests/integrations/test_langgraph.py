@@ -288,6 +288,7 @@ def test_streams_give_what_the_guard_has_let_through(
 # --- a process of its own -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_fresh_process_knows_what_a_checkpoint_holds(
     kit: Kit, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str
 ) -> None:

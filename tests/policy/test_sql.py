@@ -177,6 +177,7 @@ def asked(engine: Any, sql: PolicySql) -> list[tuple[str, str, str, str]]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(policies())
 def test_the_engine_decides_as_the_judge_does(engine: Any, policy: Policy) -> None:

@@ -127,6 +127,7 @@ serve(sys.argv[1], port=0, grpc_port=None, ready=lambda url, _: print(url, flush
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_served_directory_is_read_through_its_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: signal.Signals

@@ -150,6 +150,7 @@ def test_what_ragtrace_tells_later_in_another_trace_is_told_once() -> None:
     one.store.close()
 
 
+@pytest.mark.slow
 def test_a_flow_that_no_longer_follows_is_taken_back(servers: tuple[Server, Server]) -> None:
     """The call of a client came first; then that of the framework around it, which counts."""
     first, second = servers
@@ -167,6 +168,7 @@ def _flows(store: Store, trace: int) -> tuple[FlowRow, ...]:
     return store.trace(f"{trace:032x}", access=OWNER).flows
 
 
+@pytest.mark.slow
 def test_what_is_taken_back_of_many_traces_goes_at_once(
     servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def test_days_that_are_over_are_counted_once(store: Store, monkeypatch: pytest.M
     assert counted[1:] == [["11"]]
 
 
+@pytest.mark.slow
 def test_no_answer_shows_what_was_kept(store: Store) -> None:
     """Late, repeated, superseded, and withdrawn rows count as where nothing is kept."""
     store.write([one for number in range(5) for one in day(number, 1, 2, 3)])

@@ -119,6 +119,7 @@ WRITER = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 def test_nothing_acknowledged_is_lost_to_kill_9(tmp_path: Path) -> None:
     """Killed in mid-flight and reopened, four times over: every acknowledged span is there."""
     acknowledged = 0

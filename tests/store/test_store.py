@@ -242,6 +242,7 @@ def test_a_batch_sent_three_times_changes_no_answer(store: Store) -> None:
     assert everything(store) == once
 
 
+@pytest.mark.slow
 def test_a_batch_from_two_servers_out_of_order_changes_no_answer() -> None:
     """Each sends all of it three times, in its own order, in pieces of its own."""
     url = fresh_url()
@@ -261,6 +262,7 @@ def test_a_batch_from_two_servers_out_of_order_changes_no_answer() -> None:
     other.close()
 
 
+@pytest.mark.slow
 def test_a_batch_may_span_many_years(store: Store) -> None:
     """A back-fill over more months than the engine takes at once is stored whole."""
     month = 31 * 86_400 * 10**9
