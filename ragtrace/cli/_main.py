@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "index",
     "policy",
     "reach",
+    "replay",
     "run",
     "serve",
     "store",

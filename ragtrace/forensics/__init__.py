@@ -1,12 +1,17 @@
 """Questions over the store, shaped once for the command line and the server."""
 
-from ragtrace.forensics._kept import Kept, kept
+from ragtrace.forensics._again import FlowAgain, LevelAgain, StepAgain
+from ragtrace.forensics._judge_again import judge_again
+from ragtrace.forensics._kept import Kept, Missing, kept
 from ragtrace.forensics._outcome import Outcome, outcome, outcomes
 from ragtrace.forensics._painting import Painted, Stretch, paint
 from ragtrace.forensics._reach import Reach, ReachCounts, reach
+from ragtrace.forensics._recorded import RecordedStep, recorded
+from ragtrace.forensics._replay import Candidate, Replay, ReplayStep, Timed, replay
 from ragtrace.forensics._rerun import Dependence, Prices, Rerun, VariantAnswers, rerun
 from ragtrace.forensics._rerun_endpoint import Endpoint
 from ragtrace.forensics._rerun_plan import Plan, RerunError, Variant, plan_rerun
+from ragtrace.forensics._said import Lines, Said
 from ragtrace.forensics._similarity import SOURCE, similarity
 from ragtrace.forensics._then_and_now import (
     Change,
@@ -20,33 +25,47 @@ from ragtrace.forensics._trace import Step, TraceView, trace
 
 __all__ = [
     "SOURCE",
+    "Candidate",
     "Change",
     "Dependence",
     "Endpoint",
     "FiledToday",
+    "FlowAgain",
     "IndexedToday",
     "Kept",
+    "LevelAgain",
+    "Lines",
+    "Missing",
     "Outcome",
     "Painted",
     "Plan",
     "Prices",
     "Reach",
     "ReachCounts",
+    "RecordedStep",
+    "Replay",
+    "ReplayStep",
     "Rerun",
     "RerunError",
     "Retrieved",
+    "Said",
     "Step",
+    "StepAgain",
     "Stretch",
     "ThenAndNow",
+    "Timed",
     "TraceView",
     "Variant",
     "VariantAnswers",
+    "judge_again",
     "kept",
     "outcome",
     "outcomes",
     "paint",
     "plan_rerun",
     "reach",
+    "recorded",
+    "replay",
     "rerun",
     "similarity",
     "then_and_now",

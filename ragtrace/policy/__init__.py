@@ -54,6 +54,7 @@ from ragtrace.policy._ruling import judge
 from ragtrace.policy._shape import check_shape
 from ragtrace.policy._sql import PolicySql, policy_as_sql
 from ragtrace.policy._transformations import transformed
+from ragtrace.policy._where import lines_of
 
 __all__ = [
     "COMPLETION",
@@ -105,6 +106,7 @@ __all__ = [
     "judge_reader",
     "label_as",
     "label_found",
+    "lines_of",
     "lint",
     "overall",
     "parse_cases",

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ragtrace.capture import init, shutdown
+from ragtrace.store import SpanRow
 from ragtrace.testing._ids import CountingIds
 from ragtrace.wire import names
 
@@ -48,6 +49,11 @@ class Recorder:
         return [s for s in self.spans if s.attributes.get(names.GEN_AI_OPERATION) == operation]
 
     @property
+    def rows(self) -> list[SpanRow]:
+        """Finished spans as a store has them."""
+        return [_row(span) for span in self._exporter.get_finished_spans()]
+
+    @property
     def written(self) -> str:
         """Everything the finished spans say, as JSON."""
         return "\n".join(span.to_json() for span in self._exporter.get_finished_spans())
@@ -77,6 +83,29 @@ def recording(
     finally:
         shutdown()
         provider.shutdown()
+
+
+def _row(span: ReadableSpan) -> SpanRow:
+    said = dict(span.attributes or {})
+    context, parent = span.context, span.parent
+    assert context is not None  # a span that has ended has one
+    return SpanRow(
+        trace_id=f"{context.trace_id:032x}",
+        span_id=f"{context.span_id:016x}",
+        parent_span_id="" if parent is None else f"{parent.span_id:016x}",
+        name=span.name,
+        kind=span.kind.name.title(),
+        service="",
+        scope=names.SCOPE,
+        start_ns=span.start_time or 0,
+        end_ns=span.end_time or 0,
+        status=span.status.status_code.name.title(),
+        status_message=span.status.description or "",
+        attributes={
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in said.items()
+        },
+    )
 
 
 def _recorded(span: ReadableSpan) -> RecordedSpan:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ragtrace.capture import request
 from ragtrace.testing.conformance._adapter import Claim, Path
+from ragtrace.testing.conformance._replayed import check_replayed
 from ragtrace.testing.conformance._secret import PUBLIC, REFUSAL, SECRET, leaks, question
 from ragtrace.testing.conformance._stage import Stage, told
 
@@ -21,7 +22,9 @@ __all__ = [
 
 
 def one_secret(stage: Stage, path: Path, decision: str) -> None:
-    """Whatever the path, each reader gets what the policy says, and every call is told of once."""
+    """Whatever the path, each reader gets what the policy says, every call is told of once, and
+    what was decided is decided again by a replay.
+    """
     stage.start(decision)
     for audience in ("customer", "staff", "customer"):
         stage.wire.clear()
@@ -35,6 +38,7 @@ def one_secret(stage: Stage, path: Path, decision: str) -> None:
         else:
             _check_customer(path, decision, stage.wire.of(audience), received)
         check_told_once(stage)
+        check_replayed(stage)
         assert not leaks(stage.recorder.written), "the secret is in a span"
 
 

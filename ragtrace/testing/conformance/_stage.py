@@ -30,12 +30,14 @@ class Stage:
     Attributes:
         wire: What models are asked over it stays there.
         recorder: The spans that have ended.
+        policy: Path of the policy file it was started under.
     """
 
     def __init__(self, adapter: Adapter, folder: Folder, wire: Wire) -> None:
         self.adapter = adapter
         self.wire = wire
         self.recorder = Recorder(InMemorySpanExporter())
+        self.policy = ""
         self._folder = folder
 
     def start(
@@ -63,8 +65,8 @@ class Stage:
         provider.add_span_processor(SimpleSpanProcessor(spans))
         self.recorder = Recorder(spans)
         action, _, on_block = decision.partition("-")
-        policy = write_policy(self._folder, action, on_block or "raise")
-        init(policy, tracer_provider=provider, instrument=False, **settings)
+        self.policy = write_policy(self._folder, action, on_block or "raise")
+        init(self.policy, tracer_provider=provider, instrument=False, **settings)
         if hooks:
             self.adapter.instrumentor().instrument()
 
