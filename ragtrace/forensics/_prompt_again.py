@@ -11,6 +11,7 @@ from ragtrace.forensics._as_now import AsNow
 from ragtrace.forensics._recorded import RecordedStep, failure
 from ragtrace.model import Action, Audience, Chunk, Decision
 from ragtrace.policy import (
+    NOT_TAKEN_OUT,
     TAKEN_OUT,
     TOLD_BEFORE,
     Policy,
@@ -157,7 +158,7 @@ def _unknown_level(
     then = step.decision
     if failure(then) is not None:
         return "judging failed then, and what was in the prompt is not recorded"
-    blocked = then is not None and then.action is Action.BLOCK
+    blocked = then is not None and then.action is Action.BLOCK and then.reason != NOT_TAKEN_OUT
     taken = [flow.decision for flow in step.flows if flow.decision is not None]
     if not blocked and any(one.action in TAKEN_OUT and one.mode == "enforce" for one in taken):
         return "text was taken out, and what was found in the rest is not recorded"

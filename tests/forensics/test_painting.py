@@ -170,7 +170,9 @@ class Vault:
 
 
 def test_a_prompt_that_does_not_have_its_digest_is_not_shown() -> None:
-    """Changed text, a rope of another prompt, no rope at all, a vault that does not open."""
+    """A changed text is left out and named; a rope of another prompt, no rope at all, a vault that
+    does not open.
+    """
     text = "w" * 100
     prompt = Prompt((Message("user", text),))
     call = span(1, ragtrace__prompt__digest=prompt.digest)
@@ -183,8 +185,12 @@ def test_a_prompt_that_does_not_have_its_digest_is_not_shown() -> None:
     assert read(whole).proved
     partly = read({prompt.digest: woven.to_json()})
     assert (partly.rope, partly.proved) == (woven, False)
+    changed = read(whole | {digest(text): "v" * 100})
+    assert (changed.rope, changed.texts, changed.proved) == (woven, {}, False)
+    missing, answer = changed.missing
+    assert answer.what == "completion"
+    assert missing.digest == digest(text) and "has the digest" in missing.why
     for broken in (
-        whole | {digest(text): "v" * 100},
         {prompt.digest: rope("other").to_json()},
         {prompt.digest: "not a rope"},
         {},
