@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
 
 from ragtrace.capture import Instrumentor, Patches
-
-if TYPE_CHECKING:
-    from ragtrace_langchain._turns import Turns
 
 __all__ = ["LangChainInstrumentor"]
 
@@ -18,8 +14,6 @@ class LangChainInstrumentor(Instrumentor):
 
     modules = ("langchain_core",)
 
-    _turns: Turns | None = None
-
     def instrumentation_dependencies(self) -> Collection[str]:
         """The versions whose hook points are known."""
         return ("langchain-core >= 1.4, < 2",)
@@ -28,16 +22,12 @@ class LangChainInstrumentor(Instrumentor):
         """Wrap LangChain, which is imported by now."""
         from ragtrace_langchain._chat import hook_chat
         from ragtrace_langchain._retrieval import hook_retrieval
+        from ragtrace_langchain._runs import hook_runs
         from ragtrace_langchain._text import hook_text
-        from ragtrace_langchain._turns import turns
+        from ragtrace_langchain._turns import Turns
 
-        self._turns = of_runs = turns()
-        of_runs.switch(on=True)
-        hook_retrieval(patches, of_runs)
-        hook_chat(patches, of_runs)
-        hook_text(patches, of_runs)
-
-    def _uninstrument(self, **kwargs: Any) -> None:
-        super()._uninstrument(**kwargs)
-        if self._turns is not None:
-            self._turns.switch(on=False)
+        turns = Turns()
+        hook_runs(patches, turns)
+        hook_retrieval(patches, turns)
+        hook_chat(patches, turns)
+        hook_text(patches, turns)
