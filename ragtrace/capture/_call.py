@@ -279,12 +279,11 @@ class Call:
             said[names.COMPLETION_DIGEST] = completion.digest
         if made is not None:
             level = self._runtime.policy.labeller.effective(made.chunk).level
-            said |= encode_lineage(level, made.chunk.origins)
+            said |= encode_lineage(level, made.chunk.origins, self._assembly.flows)
         withheld = self._withheld + sum(guard.withheld for guard in self._guards.values())
         said[names.WITHHELD] = withheld
-        span.set_attributes(said)
         texts = draw_call(self._runtime, self._reader, self._assembly, completion.text)
-        set_flows(self._runtime, span, self._assembly.flows, texts)
+        set_flows(self._runtime, span, self._assembly.flows, texts, said)
         if self._runtime.vault is not None:
             file_texts(self._runtime.vault, self._request, self._assembly, completion)
         span.end()

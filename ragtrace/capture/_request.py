@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
@@ -16,9 +15,11 @@ from opentelemetry.trace import Span
 
 from ragtrace.capture._envelope import Envelope
 from ragtrace.capture._guarded import guarded
+from ragtrace.capture._ids import new_id
 from ragtrace.capture._taint import Taint
 from ragtrace.model import Audience, Chunk, Decision
 from ragtrace.policy import Policy
+from ragtrace.wire import AttributeValue, encode_request
 
 __all__ = ["METADATA_KEY", "Request", "current_request"]
 
@@ -61,11 +62,11 @@ class Request:
         tenant: str | None = None,
         carried: Envelope | None = None,
     ) -> None:
-        self.id: Final = uuid.uuid4().hex
+        self.id: Final = new_id()
         self.audience: Final = audience
         self.carried: Final = carried
         self.taint: Final = Taint()
-        self._reader: tuple[Policy, Audience] | None = None
+        self._reader: tuple[Policy, Audience, dict[str, AttributeValue]] | None = None
         self.session: Final = session
         self.user: Final = user
         self.tenant: Final = tenant
@@ -92,11 +93,21 @@ class Request:
 
         A request may outlive a policy: every step asks with the one that judges it.
         """
+        return self._known_to(policy)[1]
+
+    def attributes(self, policy: Policy) -> dict[str, AttributeValue]:
+        """What every span of it says; not to be changed."""
+        return self._known_to(policy)[2]
+
+    def _known_to(self, policy: Policy) -> tuple[Policy, Audience, dict[str, AttributeValue]]:
         known = self._reader
         if known is None or known[0] is not policy:
             found = policy.audience(self.audience, principal=self.user, tenant=self.tenant)
-            known = self._reader = (policy, found)
-        return known[1]
+            said = encode_request(
+                self.id, found, session=self.session, user=self.user, tenant=self.tenant
+            )
+            known = self._reader = (policy, found, said)
+        return known
 
     @property
     def blocked(self) -> Decision | None:
@@ -178,11 +189,13 @@ class Request:
         within it.
         """
         now = trace.get_current_span()
-        if self.span is None or (
-            now.get_span_context().is_valid and now.get_span_context() != self._outer
-        ):
+        if self.span is None or (now is not trace.INVALID_SPAN and self._is_within(now)):
             return trace.set_span_in_context(now)
         return trace.set_span_in_context(self.span)
+
+    def _is_within(self, span: Span) -> bool:
+        now = span.get_span_context()
+        return now.is_valid and now != self._outer
 
     def enter(self) -> None:
         """Make this the current request of the running context."""

@@ -12,6 +12,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from ragtrace.capture._drawn import draw_documents
 from ragtrace.capture._failed import failed
 from ragtrace.capture._guarded import guarded
+from ragtrace.capture._labelled import labelled
 from ragtrace.capture._ledger import Ledger
 from ragtrace.capture._released import released
 from ragtrace.capture._request import Request
@@ -21,6 +22,7 @@ from ragtrace.capture._taint import Inherited
 from ragtrace.model import (
     Action,
     Attribution,
+    Audience,
     Chunk,
     Flow,
     Label,
@@ -142,12 +144,13 @@ class Retrieval:
         A passage whose judging fails is blocked: a mark stands for it, and the prompt that
         the mark reaches is refused.
         """
-        chunks: list[Chunk] = []
         flows: list[Flow] = []
         texts: list[str | None] = []
+        found: list[Chunk] = []
+        reader = self._request.reader(self._runtime.policy)
         made_from: _MadeFrom | Exception | None = None
         for place, passage in enumerate(passages):
-            if digest(passage.text) in self._judged:
+            if self._judged and digest(passage.text) in self._judged:
                 texts.append(passage.text)
                 continue
             if made_from is None:
@@ -155,23 +158,36 @@ class Retrieval:
                     made_from = self._made_from(passages)
                 except Exception as error:  # of which each passage is told
                     made_from = error
-            chunk, flow = self._decide(passage, place, made_from)
-            chunks.append(chunk)
+            chunk, flow = self._decide(passage, place, made_from, reader)
+            found.append(chunk)
             flows.append(flow)
-            texts.append(self._text(flow))
-        tainted = [left for flow in flows if (left := self._left(flow)) is not None]
+            texts.append(self._text(flow, reader))
+        self._remember(found, flows, texts, reader)
+        with guarded("retrieval flows"):
+            self._record(flows, reader)
+        return texts
+
+    def _remember(
+        self,
+        found: list[Chunk],
+        flows: list[Flow],
+        texts: Sequence[str | None],
+        reader: Audience,
+    ) -> None:
+        """Note what was found and what has left, for this request, this process and the search
+        around this one.
+        """
+        tainted = [left for flow in flows if (left := self._left(flow, reader)) is not None]
         self._request.taint.add(self._runtime.policy.lattice, *tainted)
-        self._runtime.ledger.add(chunks)
-        self._request.saw(chunks)
-        self._judged.update(digest(text) for text in texts if text is not None)
+        self._runtime.ledger.add(found)
+        self._request.saw(found)
+        known = {chunk.text: chunk.digest for chunk in found}
+        self._judged.update(known.get(text) or digest(text) for text in texts if text is not None)
         self._request.let(self._judged)
         if self._outer is not None and self._outer._request is self._request:
             self._outer._nested = True
             self._outer._judged |= self._judged
             self._outer._inner += [*self._inner, *(flow.chunk for flow in flows)]
-        with guarded("retrieval flows"):
-            self._record(flows)
-        return texts
 
     def end(self, error: BaseException | None = None) -> None:
         """Finish, with the error that the search raised if it did."""
@@ -191,21 +207,23 @@ class Retrieval:
             self._span.end()
 
     def _decide(
-        self, passage: Passage, place: int, made_from: _MadeFrom | Exception
+        self, passage: Passage, place: int, made_from: _MadeFrom | Exception, reader: Audience
     ) -> tuple[Chunk, Flow]:
         """The chunk as it is to be remembered, and what is decided about it as it is just now."""
         policy = self._runtime.policy
         try:
             if isinstance(made_from, Exception):
                 raise made_from
-            chunk = made_from.inherit(policy, policy.labeller.label(passage), place)
-            judged = released(self._runtime, chunk)
-            label = policy.labeller.effective(judged)
-            decision = judge(policy, judged, label, self._request.reader(policy))
+            chunk = labelled(policy, passage)
+            if made_from.found:
+                chunk = made_from.inherit(policy, chunk, place)
+            judged = released(self._runtime, chunk) if policy.declassified.records else chunk
+            label = policy.labeller.effective(judged) if judged.ranges else judged.label
+            decision = judge(policy, judged, label, reader)
         except Exception as error:
             chunk = judged = Chunk.unjudged(passage, policy.lattice.strictest)
             label = chunk.label
-            decision = failed(self._runtime, self._request.reader(policy), error)
+            decision = failed(self._runtime, reader, error)
         return chunk, Flow("retrieval", judged, label, decision)
 
     def _made_from(self, passages: Sequence[Passage]) -> _MadeFrom:
@@ -223,25 +241,23 @@ class Retrieval:
             chunks |= seen.chunks
         return _MadeFrom(sure, chunks)
 
-    def _text(self, flow: Flow) -> str | None:
+    def _text(self, flow: Flow, reader: Audience) -> str | None:
         action = flow.decision.action
         if action in _KEPT:
             return flow.chunk.text
         if action is Action.REDACT:
-            policy = self._runtime.policy
-            return redact_chunk(policy, flow.chunk, self._request.reader(policy))
+            return redact_chunk(self._runtime.policy, flow.chunk, reader)
         if action is Action.DROP:
             return None
         return self._runtime.ledger.marks.make(flow.chunk, flow.decision)
 
-    def _left(self, flow: Flow) -> Inherited | None:
+    def _left(self, flow: Flow, reader: Audience) -> Inherited | None:
         """What has left this search; of a redacted chunk, what remains."""
         policy, chunk = self._runtime.policy, flow.chunk
         if flow.decision.action in _KEPT:
             label = flow.label
         elif flow.decision.action is Action.REDACT:
-            reader, labels = self._request.reader(policy), [chunk.label]
-            labels += [part.label for part in chunk.ranges]
+            labels = [chunk.label, *(part.label for part in chunk.ranges)]
             label = policy.lattice.join(
                 label for label in labels if policy.lattice.permits(reader, label)
             )
@@ -264,7 +280,7 @@ class Retrieval:
             self._request, f"retrieval {self._source.id}", attributes, SpanKind.CLIENT
         )
 
-    def _record(self, flows: list[Flow]) -> None:
+    def _record(self, flows: list[Flow], reader: Audience) -> None:
         if self._span is None:
             return
         if self._nested and not flows:
@@ -273,9 +289,8 @@ class Retrieval:
         decided = strictest([flow.decision for flow in flows])
         said = encode_decision(decided) if decided is not None else {}
         said[names.GEN_AI_DOCUMENTS] = encode_documents([flow.chunk for flow in flows])
-        self._span.set_attributes(said)
-        reader = self._request.reader(self._runtime.policy)
-        set_flows(self._runtime, self._span, flows, draw_documents(self._runtime, reader, flows))
+        texts = draw_documents(self._runtime, reader, flows)
+        set_flows(self._runtime, self._span, flows, texts, said)
         if self._runtime.vault is not None:
             for flow in flows:
                 chunk, level = flow.chunk, flow.label.level

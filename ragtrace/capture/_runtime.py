@@ -23,7 +23,7 @@ from ragtrace.errors import PolicyFileError
 from ragtrace.labels import Lattice
 from ragtrace.model import Audience
 from ragtrace.policy import Policy
-from ragtrace.wire import AttributeValue, encode_request, names, openinference
+from ragtrace.wire import AttributeValue, names, openinference
 
 if TYPE_CHECKING:
     from ragtrace.attribution.corpus import Corpus
@@ -71,13 +71,7 @@ class Runtime:
         name = self._named(audience or self.config.audience, carried)
         request = Request(name, session=session, user=user, tenant=tenant, carried=carried)
         with guarded("request span"):
-            attributes = encode_request(
-                request.id,
-                request.reader(self.policy),
-                session=session,
-                user=user,
-                tenant=tenant,
-            )
+            attributes = {**request.attributes(self.policy)}
             attributes[names.POLICY] = self.policy.digest
             if self.stale is not None:
                 attributes[names.POLICY_STALE] = True
@@ -107,15 +101,11 @@ class Runtime:
         self, request: Request, name: str, attributes: dict[str, AttributeValue], kind: SpanKind
     ) -> Span:
         """A span of one step of ``request``."""
-        whose = encode_request(
-            request.id,
-            request.reader(self.policy),
-            session=request.session,
-            user=request.user,
-            tenant=request.tenant,
-        )
         return self.tracer.start_span(
-            name, context=request.parent(), kind=kind, attributes={**whose, **attributes}
+            name,
+            context=request.parent(),
+            kind=kind,
+            attributes={**request.attributes(self.policy), **attributes},
         )
 
 

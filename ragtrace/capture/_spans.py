@@ -20,14 +20,26 @@ _ONCE: Final = ("gen_ai.", "ragtrace.completion.", names.FLOWS)
 
 
 def set_flows(
-    runtime: Runtime, span: Span, flows: Sequence[Flow], texts: Texts | None = None
+    runtime: Runtime,
+    span: Span,
+    flows: Sequence[Flow],
+    texts: Texts | None = None,
+    beside: Mapping[str, AttributeValue] | None = None,
 ) -> None:
     """Put ``flows`` on ``span``, whole; they go last, because a full span forgets its oldest.
 
     What does not fit the span's limits goes on as many continuations of it as it takes; ``texts``
-    are drawn as far as there is room.
+    are drawn as far as there is room; ``beside`` goes before them, where most spans are written
+    in one step.
     """
-    taken, parts, room = _fitting(span, flows)
+    if not span.is_recording():
+        return
+    beside = beside or {}
+    if not runtime.config.openinference and _has_room(span, len(beside) + 1):
+        span.set_attributes({**beside, **encode_flows(flows)})
+        return
+    span.set_attributes(beside)
+    taken, parts, room = _fitting(span, flows, 0)
     had: dict[str, AttributeValue] = {}
     if taken < len(flows) or runtime.config.openinference:
         had.update(getattr(span, "attributes", None) or {})
@@ -38,14 +50,22 @@ def set_flows(
             context=set_span_in_context(span),
             attributes={key: had[key] for key in had if not key.startswith(_ONCE)},
         )
-        some, parts, room = _fitting(more, flows[taken:])
+        some, parts, room = _fitting(more, flows[taken:], taken)
         _put(runtime, more, had, flows[taken : taken + some], parts, room)
         taken += some
         more.end()
 
 
+def _has_room(span: Span, more: int) -> bool:
+    """Whether the span takes so many attributes more, of any length."""
+    most = _limit(span, "max_span_attributes")
+    return _limit(span, "max_span_attribute_length") is None and (
+        most is None or len(getattr(span, "attributes", None) or {}) + more <= most
+    )
+
+
 def _fitting(
-    span: Span, flows: Sequence[Flow]
+    span: Span, flows: Sequence[Flow], first: int
 ) -> tuple[int, Mapping[str, AttributeValue], int | None]:
     """How many of ``flows`` the span can hold, at least one; these, and its room for attributes."""
     longest = _limit(span, "max_span_attribute_length")
@@ -53,10 +73,10 @@ def _fitting(
     if room is not None:
         room = max(1, room - len(getattr(span, "attributes", None) or {}))
     count = len(flows)
-    parts = encode_flows(flows, longest)
+    parts = encode_flows(flows, longest, first)
     while count > 1 and not _fit(parts, longest, room):
         count //= 2
-        parts = encode_flows(flows[:count], longest)
+        parts = encode_flows(flows[:count], longest, first)
     return count, parts, room
 
 

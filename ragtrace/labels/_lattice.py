@@ -97,7 +97,7 @@ class Lattice:
         the join by neither, and is refused.
         """
         return (
-            self.rank(label.level) <= self._rank.get(audience.clearance, 0)
+            self._rank.get(label.level, len(self.levels)) <= self._rank.get(audience.clearance, 0)
             and label.compartments <= audience.compartments
             and (
                 label.readers is None

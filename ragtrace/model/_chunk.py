@@ -85,6 +85,26 @@ class Chunk:
     copied: tuple[tuple[int, int], ...] = ()
     released: str = ""
 
+    def at(self, rank: int, score: float | None) -> Self:
+        """The same chunk at another place of a result; ``replace`` takes four times as long."""
+        if rank == self.rank and score is self.score:
+            return self
+        return type(self)(
+            self.id,
+            self.document,
+            self.source,
+            self.text,
+            self.digest,
+            self.label,
+            self.basis,
+            self.ranges,
+            rank,
+            score,
+            self.origins,
+            self.copied,
+            self.released,
+        )
+
     @classmethod
     def unjudged(cls, passage: Passage, level: str) -> Self:
         """A passage that could not be labelled, at ``level``: with its own name and no metadata."""

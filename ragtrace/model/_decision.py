@@ -67,4 +67,5 @@ class Decision:
 
 def strictest(decisions: list[Decision]) -> Decision | None:
     """The strictest of ``decisions``, the first of equals; ``None`` for an empty list."""
-    return max(decisions, key=lambda decision: decision.action.strictness, default=None)
+    several = {id(decision): decision for decision in decisions}.values()  # most are the same one
+    return max(several, key=lambda decision: _STRICTNESS[decision.action], default=None)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ragtrace.model import Decision
+from ragtrace.model import Chunk, Decision
 
 if TYPE_CHECKING:
     from ragtrace.policy._shortlist import Shortlist
 
-__all__ = ["MAX_DECISIONS", "MAX_SHORTLISTS", "Kept", "Memory"]
+__all__ = ["MAX_CHUNKS", "MAX_DECISIONS", "MAX_SHORTLISTS", "Kept", "Memory"]
+
+MAX_CHUNKS: Final = 4_096
+"""Labelled passages that are kept, twice as many as a process remembers for attribution, which
+holds the very same texts; so about 6 MB more."""
 
 MAX_DECISIONS: Final = 10_000
 """Decisions that are kept: those of a thousand requests of ten chunks, in some 5 MB."""
@@ -42,10 +46,13 @@ class Kept(dict[K, V]):
 
 
 class Memory:
-    """Decisions by all that they depend on, and shortlists of rules."""
+    """Passages as they were labelled and decisions, each by all that it depends on, and shortlists
+    of rules.
+    """
 
-    __slots__ = ("decisions", "shortlists")
+    __slots__ = ("chunks", "decisions", "shortlists")
 
     def __init__(self) -> None:
+        self.chunks: Kept[tuple[object, ...], Chunk] = Kept(MAX_CHUNKS)
         self.decisions: Kept[tuple[object, ...], Decision] = Kept(MAX_DECISIONS)
         self.shortlists: Kept[tuple[str, str, bool, str], Shortlist] = Kept(MAX_SHORTLISTS)

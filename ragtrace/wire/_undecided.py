@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from ragtrace.model import Attribution, Chunk, Document, Label, LabelledRange, Source, digest
 from ragtrace.wire import _names as names
-from ragtrace.wire._encoder import OUTSIDE, as_json, encode_label, found
+from ragtrace.wire._as_json import as_json
+from ragtrace.wire._found import OUTSIDE, encode_label, found
 from ragtrace.wire._recorded import number
 
 __all__ = [
@@ -137,7 +138,7 @@ def read_chunk(said: dict[str, Any]) -> Chunk:
         label=read_label(said.get(OUTSIDE, said)),
         basis=_text(said["basis"]),
         ranges=tuple(_range(part) for part in said.get("ranges", ())),
-        rank=_whole(said.get("rank", 0)),
+        rank=_whole(said.get("rank", said.get("ord", 0))),
         score=number(said.get("score")),
     )
 

@@ -21,7 +21,7 @@ from ragtrace.store import (
     _lists,
 )
 from ragtrace.wire import SpanRecord
-from ragtrace.wire._encoder import as_json
+from ragtrace.wire._as_json import as_json
 from tests.engine import KEY, START_NS, content, flow, fresh_url, origin, span, store
 
 __all__ = ["store"]  # the fixture

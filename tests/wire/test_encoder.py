@@ -116,7 +116,6 @@ def test_a_flow_tells_everything_but_the_text() -> None:
         "action": "redact",
         "rule": "r",
         "reason": "a reason",
-        "mode": "enforce",
         "uri": "kb/a b.md",
         "ranges": [{"start": 3, "end": 9, "level": "secret", "compartments": ["pii"]}],
         "shadow": {"action": "block", "rule": "r"},
@@ -152,7 +151,7 @@ def test_scores_are_json(score: Any, written: float | None) -> None:
     one = replace(flow(0).chunk, score=score)
     for text in (encode_documents([one]), str(encode_flows([flow(0, chunk=one)])[names.FLOWS])):
         (said,) = json.loads(text, parse_constant=pytest.fail)
-        assert said["score"] == written
+        assert said.get("score") == written
 
 
 def test_a_request_and_a_decision() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from ragtrace.model import Passage, Source
+from ragtrace_langchain._held import held
 
 __all__ = ["passages", "returned", "source_of"]
 
@@ -19,7 +20,7 @@ def source_of(holder: Any) -> Source:
     """The source a store or retriever searches, read off the object itself."""
     kind = type(holder).__name__
     name = next(
-        (str(value) for key in _COLLECTION if isinstance(value := getattr(holder, key, None), str)),
+        (str(value) for key in _COLLECTION if isinstance(value := held(holder, key), str)),
         None,
     )
     return Source(f"{kind.lower()}/{name}" if name else kind.lower())

@@ -9,6 +9,7 @@ from langchain_core.messages import BaseMessage
 
 from ragtrace.capture import Path, leaves, replaced
 from ragtrace.model import Message
+from ragtrace_langchain._held import held
 
 __all__ = ["Parts"]
 
@@ -33,8 +34,12 @@ class Parts:
         for place, message in enumerate(self._given):
             role = _ROLES.get(message.type, message.type)
             for field in _FIELDS:
-                value = getattr(message, field, None)
-                for path, text in leaves(value):
+                value = held(message, field)
+                if type(value) is str:  # as almost all contents are
+                    self._paths.append((place, field, ()))
+                    found.append(Message(role, value))
+                    continue
+                for path, text in leaves(value) if value else ():
                     self._paths.append((place, field, path))
                     found.append(Message(role, text))
         self.messages = tuple(found)

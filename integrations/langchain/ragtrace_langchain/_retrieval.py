@@ -11,6 +11,7 @@ from langchain_core.vectorstores import VectorStore
 
 from ragtrace.capture import Patches, Retrieval, current
 from ragtrace_langchain._documents import passages, returned, source_of
+from ragtrace_langchain._held import held
 from ragtrace_langchain._turns import Turns
 
 __all__ = ["hook_retrieval"]
@@ -46,7 +47,7 @@ class _Search:
     """One search with the turn it belongs to; the same bracket for sync and async."""
 
     def __init__(self, turns: Turns, holder: Any, args: tuple[Any, ...], kwargs: Any) -> None:
-        self.source = source_of(getattr(holder, "vectorstore", None) or holder)
+        self.source = source_of(held(holder, "vectorstore") or holder)
         self.runtime = current()
         if self.runtime is None:
             return

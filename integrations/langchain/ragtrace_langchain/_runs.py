@@ -9,12 +9,13 @@ from typing import Any
 
 from langchain_core.callbacks import manager
 
-from ragtrace.capture import Patches
+from ragtrace.capture import Patches, guarded
 from ragtrace_langchain._turns import Turns
 
 __all__ = ["hook_runs"]
 
 Method = Callable[..., Any]
+Note = Callable[[Any], None]
 
 
 def hook_runs(patches: Patches, turns: Turns) -> None:
@@ -45,30 +46,38 @@ def hook_runs(patches: Patches, turns: Turns) -> None:
         patches.method(run, f"on_{kind}_error", functools.partial(_ends, failed), optional=True)
 
 
-def _begins(note: Callable[[Any], None], original: Method) -> Method:
+def _begins(note: Note, original: Method) -> Method:
     """Note what has begun, which is what the announcement gives back."""
     if inspect.iscoroutinefunction(original):
 
         async def abegin(self: Any, *args: Any, **kwargs: Any) -> Any:
             run = await original(self, *args, **kwargs)
-            note(run)
+            _noted(note, run)
             return run
 
         return abegin
 
     def begin(self: Any, *args: Any, **kwargs: Any) -> Any:
         run = original(self, *args, **kwargs)
-        note(run)
+        _noted(note, run)
         return run
 
     return begin
 
 
-def _ends(note: Callable[[Any], None], original: Method) -> Method:
+def _ends(note: Note, original: Method) -> Method:
     """Note first what has ended: somebody else's handler may raise."""
 
     def end(self: Any, *args: Any, **kwargs: Any) -> Any:
-        note(self)
+        _noted(note, self)
         return original(self, *args, **kwargs)
 
     return end
+
+
+def _noted(note: Note, run: Any) -> None:
+    try:
+        note(run)
+    except Exception:  # eighteen times a call nothing fails, and then there is nothing to guard
+        with guarded("run tree"):
+            raise

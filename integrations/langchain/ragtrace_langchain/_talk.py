@@ -13,6 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from ragtrace.capture import Call, Model, asking, current
 from ragtrace.model import Message
 from ragtrace_langchain._chunks import Chunks, without_tokens
+from ragtrace_langchain._held import held
 from ragtrace_langchain._messages import Parts
 from ragtrace_langchain._turns import Turns
 
@@ -23,10 +24,8 @@ _current: ContextVar[Talk | None] = ContextVar("ragtrace_langchain_talk", defaul
 
 def model_of(model: Any, operation: str) -> Model:
     """What is known of a model object without asking anybody."""
-    name = getattr(model, "model_name", None) or getattr(model, "model", None)
-    return Model(
-        operation, name if isinstance(name, str) else None, getattr(model, "_llm_type", None)
-    )
+    name = held(model, "model_name") or held(model, "model")
+    return Model(operation, name if isinstance(name, str) else None, held(model, "_llm_type"))
 
 
 class _Around:
@@ -150,7 +149,7 @@ class Talk:
     def note(self, chunk: ChatGenerationChunk) -> None:
         """Note a chunk of a stream in which nothing is guarded: it leaves as it is."""
         message = chunk.message
-        if getattr(message, "usage_metadata", None):
+        if held(message, "usage_metadata"):
             self._note_usage(message)
         self._chunks.note(message)
 
@@ -191,7 +190,7 @@ class Talk:
         return [*self._call.whole(*said), *(self._call.whole(text)[0] for text in aside)]
 
     def _note_usage(self, message: BaseMessage) -> None:
-        usage = getattr(message, "usage_metadata", None) or {}
+        usage = held(message, "usage_metadata") or {}
         if "input_tokens" in usage and "output_tokens" in usage:
             self._call.used(usage["input_tokens"], usage["output_tokens"])
 

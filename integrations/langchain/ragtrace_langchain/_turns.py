@@ -16,7 +16,6 @@ from ragtrace.capture import (
     Turn,
     current_request,
     enclosing_request,
-    guarded,
 )
 
 __all__ = ["Turns"]
@@ -92,9 +91,9 @@ class Turns:
 
     def chain_began(self, run: Any) -> None:
         """Note under which top-level run this one is; a tool is a run like a chain."""
-        with guarded("run tree"), self._lock:
-            number, parent = run.run_id.int, _parent(run)
-            root = self._roots.get(parent) if parent is not None else None
+        number, parent = run.run_id.int, run.parent_run_id
+        with self._lock:
+            root = None if parent is None else self._roots.get(parent.int)
             self._remember(number, root or _Root(number))
 
     def chain_ended(self, run: Any, *, failed: bool = False) -> None:
@@ -104,32 +103,29 @@ class Turns:
             run: Its run manager.
             failed: What was said last in it was told to nobody.
         """
-        with guarded("run tree"):
-            number = run.run_id.int
-            with self._lock:
-                root = self._roots.pop(number, None)
-            if root is not None and root.run == number and root.request is not None:
-                root.request.end(failed=failed)
+        number = run.run_id.int
+        with self._lock:
+            root = self._roots.pop(number, None)
+        if root is not None and root.run == number and root.request is not None:
+            root.request.end(failed=failed)
 
     def retriever_began(self, run: Any) -> None:
         """Note which run the leaf about to be called belongs to."""
-        with guarded("run tree"):
-            _started.set(run)
-            with self._lock:
-                parent = _parent(run)
-                root = self._roots.get(parent) if parent is not None else None
-                if root is not None:  # a model that it asks is part of the same turn
-                    self._remember(run.run_id.int, root)
+        _started.set(run)
+        parent = run.parent_run_id
+        with self._lock:
+            root = None if parent is None else self._roots.get(parent.int)
+            if root is not None:  # a model that it asks is part of the same turn
+                self._remember(run.run_id.int, root)
 
     def retriever_ended(self, run: Any, *, failed: bool = False) -> None:
         """Forget the run."""
-        with guarded("run tree"), self._lock:
+        with self._lock:
             self._roots.pop(run.run_id.int, None)
 
     def model_began(self, runs: Any) -> None:
         """Note which run the leaf about to be called belongs to."""
-        with guarded("run tree"):
-            _started.set(runs[-1])
+        _started.set(runs[-1])
 
     def _remember(self, run: int, root: _Root) -> None:
         self._roots[run] = root

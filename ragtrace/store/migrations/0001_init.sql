@@ -255,7 +255,19 @@ WITH
     ) AS found,
     JSONExtract(
         SpanAttributes['ragtrace.completion.origins'],
-        'Array(Tuple(document String, digest String, evidence String))'
+        'Array(Tuple(document String, digest String, evidence String, ord Nullable(UInt32)))'
+    ) AS named,
+    arrayMap( -- one that is among the flows is named by its place
+        made -> if(
+            isNull(made.ord),
+            (made.document, made.digest, made.evidence),
+            (
+                arrayFirst(one -> one.ord = made.ord, found).document,
+                arrayFirst(one -> one.ord = made.ord, found).digest,
+                if(made.evidence = '', 'taint', made.evidence)
+            )
+        ),
+        named
     ) AS carried
 SELECT
     if(notEmpty(ours), flow.document, flow.id) AS Document,
@@ -285,7 +297,7 @@ SELECT
     JSONExtract(ifNull(flow.readers, ''), 'Array(String)') AS Readers,
     if(flow.integrity IN ('', 'trusted'), 'trusted', 'untrusted') AS Integrity,
     flow.basis AS Basis,
-    ifNull(flow.rank, toUInt32(place - 1)) AS Rank,
+    coalesce(flow.rank, flow.ord, toUInt32(place - 1)) AS Rank,
     if(isFinite(flow.score), flow.score, NULL) AS Score, -- JSON has no word for another number
     flow.verdict AS Verdict,
     flow.spans AS Spans,
@@ -293,7 +305,7 @@ SELECT
     flow.action AS Action,
     flow.rule AS Rule,
     flow.reason AS Reason,
-    flow.mode AS Mode,
+    if(flow.mode = '' AND flow.action != '', 'enforce', flow.mode) AS Mode,
     flow.shadow.action AS ShadowAction,
     flow.shadow.rule AS ShadowRule,
     flow.ranges AS Ranges,
@@ -304,16 +316,16 @@ SELECT
     SpanAttributes['ragtrace.decision.action'] = 'block'
         AND SpanAttributes['ragtrace.decision.mode'] != 'shadow' AS Blocked,
     arrayFirst(
-        made -> made.document = flow.document AND made.digest = flow.digest, carried
-    ).evidence AS Carried,
+        made -> made.1 = flow.document AND made.2 = flow.digest, carried
+    ).3 AS Carried,
     arrayMap(
         origin -> (
             origin.document, origin.source, origin.digest, origin.level, origin.compartments,
             isNotNull(origin.readers), JSONExtract(ifNull(origin.readers, ''), 'Array(String)'),
             if(origin.integrity IN ('', 'trusted'), 'trusted', 'untrusted'), origin.evidence,
             arrayFirst(
-                made -> made.document = origin.document AND made.digest = origin.digest, carried
-            ).evidence
+                made -> made.1 = origin.document AND made.2 = origin.digest, carried
+            ).3
         ),
         flow.origins
     ) AS Origins,
