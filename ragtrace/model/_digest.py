@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from typing import Final
 
 __all__ = ["digest", "digest_messages"]
-
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
-"""Made once: ``json.dumps`` makes an encoder for each value."""
 
 
 def digest(text: str) -> str:
@@ -23,5 +18,8 @@ def digest(text: str) -> str:
 
 
 def digest_messages(messages: Sequence[tuple[str, str]]) -> str:
-    """Name an ordered list of ``(role, text)`` pairs; order, roles and boundaries count."""
-    return digest(_ENCODE(messages))
+    """Name an ordered list of ``(role, text)`` pairs; order, roles and boundaries count.
+
+    Each string stands behind its length, so that nothing in a text can be taken for a boundary.
+    """
+    return digest("".join([f"{len(one)}:{one}" for pair in messages for one in pair]))

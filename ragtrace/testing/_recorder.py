@@ -25,7 +25,8 @@ class RecordedSpan:
     """A finished span.
 
     Attributes:
-        flows: The objects of ``ragtrace.flows``, put together from all its parts.
+        flows: The objects of ``ragtrace.flows``, put together from all its parts, with what is
+            left out of them because it is usual.
     """
 
     name: str
@@ -115,5 +116,10 @@ def _recorded(span: ReadableSpan) -> RecordedSpan:
         for name, value in attributes.items()
         if name == names.FLOWS or name.startswith(f"{names.FLOWS}.")
     )
-    flows = [flow for _, part in parts for flow in json.loads(part)]
+    flows = [_whole(flow) for _, part in parts for flow in json.loads(part)]
     return RecordedSpan(span.name, attributes, flows)
+
+
+def _whole(flow: dict[str, Any]) -> dict[str, Any]:
+    whole = {"rank": flow["ord"], "score": None, "mode": "enforce", **flow}
+    return whole | {"uri": flow["document"]} if flow.get("uri") == "" else whole

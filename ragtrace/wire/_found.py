@@ -41,7 +41,8 @@ def about(chunk: Chunk, label: Label) -> dict[str, Any]:
         "basis": chunk.basis,
     }
     if chunk.document.uri is not None:
-        said["uri"] = chunk.document.uri
+        same = chunk.document.uri == chunk.document.id
+        said["uri"] = "" if same else chunk.document.uri
     if chunk.ranges:
         said["ranges"] = [
             {"start": part.start, "end": part.end, **encode_label(part.label)}

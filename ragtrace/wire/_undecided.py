@@ -131,7 +131,7 @@ def read_chunk(said: dict[str, Any]) -> Chunk:
     """
     return Chunk(
         id=_text(said["id"]),
-        document=Document(_text(said["document"]), said.get("uri") and _text(said["uri"])),
+        document=_document(said),
         source=Source(_text(said["source"])),
         text="",
         digest=_text(said["digest"]),
@@ -141,6 +141,11 @@ def read_chunk(said: dict[str, Any]) -> Chunk:
         rank=_whole(said.get("rank", said.get("ord", 0))),
         score=number(said.get("score")),
     )
+
+
+def _document(said: dict[str, Any]) -> Document:
+    name, uri = _text(said["document"]), said.get("uri")
+    return Document(name, None if uri is None else _text(uri) or name)
 
 
 def _chunk(said: dict[str, Any]) -> Chunk | None:

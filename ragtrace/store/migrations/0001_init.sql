@@ -237,7 +237,7 @@ WITH
         arrayFlatten(arrayMap(
             key -> JSONExtract(SpanAttributes[key], 'Array(Tuple(
             ord Nullable(UInt32), id String, score Nullable(Float64), rank Nullable(UInt32),
-            document String, digest String, uri String, source String, level String,
+            document String, digest String, uri Nullable(String), source String, level String,
             compartments Array(String), readers Nullable(String), integrity String, basis String,
             verdict String, spans Array(Tuple(UInt32, UInt32, UInt32, UInt32, UInt32)),
             `group` Array(String), action String, rule String, reason String, mode String,
@@ -289,7 +289,7 @@ SELECT
     SpanAttributes['user.id'] AS User,
     flow.id AS ChunkId,
     flow.digest AS Digest,
-    flow.uri AS Uri,
+    if(flow.uri = '', flow.document, ifNull(flow.uri, '')) AS Uri,
     if(notEmpty(ours), flow.source, SpanAttributes['gen_ai.data_source.id']) AS Source,
     flow.level AS Level,
     flow.compartments AS Compartments,

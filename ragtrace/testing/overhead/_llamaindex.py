@@ -19,12 +19,12 @@ class LlamaIndexApplication:
 
     def __init__(self, shelf: Shelf, config: Any = None) -> None:
         # By name: the framework need not be installed, and has no types where it is not.
-        core = import_module("llama_index.core")
+        retrievers = import_module("llama_index.core.retrievers")
         schema = import_module("llama_index.core.schema")
         llms = import_module("llama_index.core.llms")
         engines = import_module("llama_index.core.query_engine")
 
-        class Retriever(core.retrievers.BaseRetriever):  # type: ignore[misc,name-defined]
+        class Retriever(retrievers.BaseRetriever):  # type: ignore[misc,name-defined]
             def _retrieve(self, query: Any) -> list[Any]:
                 return [
                     schema.NodeWithScore(
