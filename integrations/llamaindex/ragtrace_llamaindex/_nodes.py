@@ -31,7 +31,8 @@ def source_of(holder: Any) -> Source:
 
 def node_of(item: Any) -> BaseNode:
     """The node of an item of a result: itself, or that of a pair of node and score."""
-    node: BaseNode = item.node if isinstance(item, NodeWithScore) else item
+    paired = type(item) is NodeWithScore or isinstance(item, NodeWithScore)
+    node: BaseNode = item.node if paired else item
     return node
 
 
@@ -41,7 +42,7 @@ def text_of(node: BaseNode) -> str:
 
 
 def _content(node: BaseNode) -> str:
-    if isinstance(node, TextNode):
+    if type(node) is TextNode or isinstance(node, TextNode):
         return node.text
     return node.get_content(metadata_mode=MetadataMode.NONE)
 
@@ -55,7 +56,10 @@ def passages(found: Sequence[Any], source: Source, scores: Sequence[float] | Non
 
 
 def returned(
-    runtime: Runtime, found: Sequence[Any], texts: Sequence[str | None]
+    runtime: Runtime,
+    found: Sequence[Any],
+    passages: Sequence[Passage],
+    texts: Sequence[str | None],
 ) -> list[Any | None]:
     """Each item with its text as judged, ``None`` for those that were dropped.
 
@@ -63,14 +67,14 @@ def returned(
     left out there. An item that is changed is a copy, because a store hands out what it keeps.
     """
     keys = _label_keys(runtime)
-    return [_returned(item, text, keys) for item, text in zip(found, texts, strict=True)]
+    return [
+        None if text is None else _returned(item, text, text != passage.text, keys)
+        for item, passage, text in zip(found, passages, texts, strict=True)
+    ]
 
 
-def _returned(item: Any, text: str | None, keys: frozenset[str]) -> Any | None:
-    if text is None:
-        return None
+def _returned(item: Any, text: str, changed: bool, keys: frozenset[str]) -> Any | None:
     node = node_of(item)
-    changed = text != text_of(node)
     if changed and not _content(node):
         return None  # what a picture shows cannot be taken out of it
     told = keys.intersection(node.metadata).difference(node.excluded_llm_metadata_keys)
@@ -80,6 +84,8 @@ def _returned(item: Any, text: str | None, keys: frozenset[str]) -> Any | None:
     node = node.model_copy(update={"excluded_llm_metadata_keys": excluded})
     if changed:
         node.set_content(text)
+    if type(item) is NodeWithScore:
+        return NodeWithScore(node=node, score=item.score)
     if not isinstance(item, NodeWithScore):
         return node
     return item.model_copy(update={"node": node})
@@ -92,11 +98,11 @@ def _label_keys(runtime: Runtime) -> frozenset[str]:
 
 def _passage(item: Any, source: Source, rank: int, score: float | None) -> Passage:
     node = node_of(item)
-    if isinstance(item, NodeWithScore) and item.score is not None:
+    if item is not node and item.score is not None:
         score = float(item.score)
     metadata = dict(node.metadata)
-    if node.ref_doc_id:
-        metadata.setdefault("ref_doc_id", node.ref_doc_id)
+    if node.relationships and (whole := node.ref_doc_id):
+        metadata.setdefault("ref_doc_id", whole)
     return Passage(
         text=text_of(node),
         source=source,

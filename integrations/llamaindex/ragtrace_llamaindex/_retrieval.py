@@ -121,9 +121,10 @@ def _all(found: Any) -> Any:
 
 def _adds_nothing(holder: Any, nodes: Sequence[Any]) -> bool:
     """Whether a retriever has no node that points to anything else."""
-    return isinstance(holder, BaseRetriever) and not any(
-        isinstance(node_of(item), IndexNode) for item in nodes
-    )
+    if not isinstance(holder, BaseRetriever):
+        return False
+    kinds = {type(node_of(item)) for item in nodes}  # a few: ``isinstance`` of a model is slow
+    return not any(issubclass(kind, IndexNode) for kind in kinds)
 
 
 def _asked(holder: Any, given: Sequence[Any]) -> tuple[str, int | None]:
@@ -143,8 +144,8 @@ def _kept(runtime: Runtime, step: Retrieval, source: Source, found: Any) -> Any:
     items, scores = (found.nodes, found.similarities) if of_store else (found, None)
     if not isinstance(items, Sequence):
         return found
-    texts = step.judge(passages(items, source, scores))
-    kept = returned(runtime, items, texts)
+    judged = passages(items, source, scores)
+    kept = returned(runtime, items, judged, step.judge(judged))
     if not of_store:
         return [item for item in kept if item is not None]
     places = [place for place, item in enumerate(kept) if item is not None]
