@@ -1,6 +1,8 @@
 """Questions over the store, shaped once for the command line and the server."""
 
 from ragtrace.forensics._again import FlowAgain, LevelAgain, StepAgain
+from ragtrace.forensics._asked import MOST_TRACES, TLP, EvidenceAsked, PolicyText, Tlp
+from ragtrace.forensics._evidence import export_evidence, signed_by
 from ragtrace.forensics._judge_again import judge_again
 from ragtrace.forensics._kept import Kept, Missing, kept
 from ragtrace.forensics._outcome import Outcome, outcome, outcomes
@@ -24,11 +26,14 @@ from ragtrace.forensics._then_and_now import (
 from ragtrace.forensics._trace import Step, TraceView, trace
 
 __all__ = [
+    "MOST_TRACES",
     "SOURCE",
+    "TLP",
     "Candidate",
     "Change",
     "Dependence",
     "Endpoint",
+    "EvidenceAsked",
     "FiledToday",
     "FlowAgain",
     "IndexedToday",
@@ -39,6 +44,7 @@ __all__ = [
     "Outcome",
     "Painted",
     "Plan",
+    "PolicyText",
     "Prices",
     "Reach",
     "ReachCounts",
@@ -54,9 +60,11 @@ __all__ = [
     "Stretch",
     "ThenAndNow",
     "Timed",
+    "Tlp",
     "TraceView",
     "Variant",
     "VariantAnswers",
+    "export_evidence",
     "judge_again",
     "kept",
     "outcome",
@@ -67,6 +75,7 @@ __all__ = [
     "recorded",
     "replay",
     "rerun",
+    "signed_by",
     "similarity",
     "then_and_now",
     "trace",

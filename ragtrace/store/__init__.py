@@ -1,8 +1,16 @@
 """Traces, flows and contents in the engine: schema, migrations, every line of SQL."""
 
 from ragtrace.store._access import NOBODY, OWNER, ROLES, Access, Role
-from ragtrace.store._chain import Chain, ChainBrokenError, Decided, unchained
+from ragtrace.store._chain import Chain, ChainBrokenError, Decided, commitments, unchained
 from ragtrace.store._chain_check import ChainState, check_chains, count_unchained
+from ragtrace.store._chained import (
+    FlowLine,
+    Stretch,
+    Stub,
+    entries_of,
+    flow_lines,
+    stretches,
+)
 from ragtrace.store._commitments import Commitments
 from ragtrace.store._engine import Address
 from ragtrace.store._entries import Entry, Head
@@ -59,6 +67,7 @@ __all__ = [
     "Entry",
     "FlowEdge",
     "FlowFilter",
+    "FlowLine",
     "FlowRow",
     "Head",
     "HourRow",
@@ -77,20 +86,26 @@ __all__ = [
     "SpanRow",
     "Stats",
     "Store",
+    "Stretch",
+    "Stub",
     "Trace",
     "TraceNotFoundError",
     "TraceRow",
     "Vault",
     "adopted_traces",
     "check_chains",
+    "commitments",
     "count_unchained",
+    "entries_of",
     "events_of",
     "filed",
+    "flow_lines",
     "forget_raw",
     "own_steps",
     "raw_traces",
     "shared",
     "stored_otherwise",
+    "stretches",
     "told_otherwise",
     "unchained",
     "vault_key",

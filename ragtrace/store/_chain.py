@@ -32,7 +32,7 @@ from ragtrace.store._seal_key import SealKey, verifies
 if TYPE_CHECKING:
     from ragtrace.store._store import Store
 
-__all__ = ["Chain", "ChainBrokenError", "Decided", "commitments", "unchained"]
+__all__ = ["Chain", "ChainBrokenError", "Decided", "commitments", "period_of", "unchained"]
 
 Decided = tuple[int, str, str]
 """Which decision: when, in nanoseconds, its trace and its span."""
@@ -141,8 +141,13 @@ class Chain:
 
     def _append(self, decided: Sequence[Decided]) -> int:
         self._come_up()
-        period = _period(decided)
+        period = period_of(decided)
         rows = [DecisionRow(*row) for row in self._ask(sql.DECISIONS, period)]
+        self._names.meet(
+            (kind, name)
+            for row in rows
+            for kind, name in (("user", row.user), ("session", row.session))
+        )
         flows = self._flows(period)
         known = self._known(period)
         if self._store._vault is not None:
@@ -244,7 +249,7 @@ def commitments(store: Store, key: SealKey | None) -> Commitments:
     """
     vault = store._vault
     if vault is not None:
-        return Commitments(vault.chain_key, vault.pseudonym)
+        return Commitments(vault.chain_key, vault.pseudonym, vault.meet)
     if key is None:
         raise StoreError("chain: the store was opened without the vault's key, and none seals it")
     return Commitments(key.secret())
@@ -272,7 +277,8 @@ def unchained(store: Store) -> Iterator[list[Decided]]:
             before = found
 
 
-def _period(decided: Sequence[Decided]) -> dict[str, Any]:
+def period_of(decided: Sequence[Decided]) -> dict[str, Any]:
+    """Parameters of the statements about some decisions, the earliest first."""
     return {
         "first": decided[0][0],
         "last": decided[-1][0],

@@ -18,10 +18,13 @@ __all__ = [
     "ENTRIES",
     "FLOWS",
     "HEADS",
+    "HEAD_BEFORE",
+    "HEAD_BEHIND",
     "LAST_HEAD",
     "LENGTHS",
     "LINES",
     "OF_TRACES",
+    "STUBS",
     "UNCHAINED",
     "entry_insert",
     "head_insert",
@@ -40,13 +43,17 @@ _LINE: Final = """toJSONString(CAST((
     Ordinal, replaceRegexpAll(Document, '[0-9a-f]{64}', '#'),
     replaceRegexpAll(ChunkId, '[0-9a-f]{64}', '#'), Source, Level, Compartments,
     if(ForReaders, length(Readers), NULL), Integrity, Basis, Rank, Verdict, Action, Rule, Mode,
-    (ShadowAction, ShadowRule), Ranges
+    (ShadowAction, ShadowRule), Ranges, Released,
+    arrayMap(one -> (
+        replaceRegexpAll(one.document, '[0-9a-f]{64}', '#'), one.source, one.level, one.evidence
+    ), Origins)
 ), 'Tuple(
     ordinal UInt32, document String, chunk String, source String, level String,
     compartments Array(String), readers Nullable(UInt64), integrity String, basis String,
     rank UInt32, verdict String, action String, rule String, mode String,
     shadow Tuple(action String, rule String),
-    ranges Array(Tuple(start UInt32, end UInt32, level String))
+    ranges Array(Tuple(start UInt32, end UInt32, level String)), released String,
+    origins Array(Tuple(document String, source String, level String, evidence String))
 )'))"""
 """A flow as it was judged; a digest that stands in an id is left out, for it is one of a text."""
 
@@ -108,6 +115,25 @@ LIMIT {{limit:UInt32}}
 LAST_HEAD: Final = f"""
 SELECT {columns_of(Head)} FROM heads WHERE {{may_heads}} AND Chain = {{chain:String}}
 ORDER BY Seq DESC, Sealed DESC LIMIT 1
+"""
+
+HEAD_BEFORE: Final = f"""
+SELECT {columns_of(Head)} FROM heads
+WHERE {{may_heads}} AND Chain = {{chain:String}} AND Seq < {{seq:UInt64}}
+ORDER BY Seq DESC, Sealed LIMIT 1
+"""
+
+HEAD_BEHIND: Final = f"""
+SELECT {columns_of(Head)} FROM heads
+WHERE {{may_heads}} AND Chain = {{chain:String}} AND Seq >= {{seq:UInt64}}
+ORDER BY Seq, Sealed LIMIT 1
+"""
+
+STUBS: Final = """
+SELECT DISTINCT Seq, Hash, lower(hex(SHA256(Body))), Supersedes FROM chain
+WHERE {may_chain} AND Chain = {chain:String} AND Seq > {seq:UInt64} AND Seq <= {last:UInt64}
+ORDER BY Seq, Hash
+LIMIT {limit:UInt32}
 """
 
 DAYS: Final = """

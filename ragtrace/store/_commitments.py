@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -31,11 +31,19 @@ class Commitments:
         key: 32 bytes.
         salt_of: Gives the salt of what has a key of its own that can be destroyed: users and
             sessions; ``None`` where all salts are of ``key``.
+        meet: Has the keys of many of these made at once.
     """
 
-    def __init__(self, key: bytes, salt_of: Callable[[str, str], str] | None = None) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        salt_of: Callable[[str, str], str] | None = None,
+        meet: Callable[[Iterable[tuple[str, str]]], None] = lambda _: None,
+    ) -> None:
         self._key = key
         self._salt_of = salt_of
+        self.meet: Final = meet
+        """Told users and sessions, by kind and name, before they are asked for one by one."""
         self.id: Final = self._hmac("id", "")[:8].hex()
         """Names the key, and tells nothing of it."""
         self._text = lru_cache(REMEMBERED)(lambda name: self._made("text", name))

@@ -35,6 +35,7 @@ PATHS = [
     "/v1/words",
     "/v1/reach",
     "/v1/texts",
+    "/v1/chain/check",
     "/v1/stats",
     "/healthz",
 ]
