@@ -90,7 +90,8 @@ def test_every_failure_is_documented_and_used(kind: str) -> None:
 
     capture = (Path(ragtrace.__file__).parent / "capture" / "_failed.py").read_text("utf-8")
     ruling = (Path(ragtrace.__file__).parent / "policy" / "_shortlist.py").read_text("utf-8")
-    assert f'"{kind}"' in capture + ruling
+    prompt = (Path(ragtrace.__file__).parent / "policy" / "_prompt.py").read_text("utf-8")
+    assert f'"{kind}"' in capture + ruling + prompt
 
 
 def test_every_row_of_the_failure_table_has_its_test() -> None:

@@ -152,6 +152,31 @@ def _overhead(quick: bool, only: tuple[str, ...], as_json: bool) -> None:
     _say(rows, as_json)
 
 
+@command.command("forensics")
+@click.option(
+    "--flows", type=click.IntRange(1), help="Of the largest store; 10 million unless said."
+)
+@click.option("--quick", is_flag=True, help="A minute or two, with smaller stores.")
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the stores stay, to be asked again.",
+)
+@_options.as_json
+def _forensics(flows: int | None, quick: bool, keep: Path | None, as_json: bool) -> None:
+    """Measure how long the questions of an incident take, over stores of growing size."""
+    from ragtrace.testing.forensics import FULL, QUICK, Effort, measure
+
+    effort = QUICK if quick else FULL
+    if flows is not None:
+        effort = Effort.up_to(flows, effort.times)
+    teller = _Teller()
+    with teller:
+        rows = list(measure(replace(effort, keep=keep), teller))
+    _say(rows, as_json)
+
+
 def _check(plot: Path, only: Sequence[str]) -> None:
     if plot.suffix not in FORMATS:
         raise click.BadParameter(f"{plot}: expected a name in {' or '.join(FORMATS)}")

@@ -163,3 +163,31 @@ def test_an_engine_that_is_not_installed_is_left_out_and_said_to_be(
     assert "documents never seen" in done.stdout
     assert " of 2 bars cleared" in done.stdout
     assert "absent" not in done.stdout
+
+
+def test_the_questions_of_an_incident_have_bars_at_every_size(tmp_path: Path) -> None:
+    """Cold and warm over each store; what is kept is asked again, and another store is refused.
+
+    In a process of its own: the engine takes one directory.
+    """
+    keep = tmp_path / "kept"
+    program = (
+        "from ragtrace.testing.forensics import Effort, measure\n"
+        "import json, pathlib, sys\n"
+        "effort = Effort((5_000, 5_500), 1, pathlib.Path(sys.argv[1]))\n"
+        "print(json.dumps([row.as_json() for row in measure(effort)]))\n"
+    )
+    made, again = (
+        subprocess.run(
+            [sys.executable, "-c", program, str(keep)], capture_output=True, text=True, check=True
+        )
+        for _ in range(2)
+    )
+    rows = json.loads(made.stdout)
+    named = [row["name"] for row in rows]
+    assert named == [row["name"] for row in json.loads(again.stdout)]
+    bars = [row for row in rows if row["bar"] is not None]
+    assert {row["bar"] for row in bars} >= {150, 300}
+    assert all("warm" in row["name"] for row in bars)
+    assert {row["name"].partition(" flows")[0] for row in rows} == {"5,000", "5,500"}
+    assert rows[0]["name"] == "5,000 flows: the store: flows" and rows[0]["value"] >= 5_000

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ragtrace.store import Store
 from ragtrace.wire import ContentRecord
 
-__all__ = ["DOCUMENTS", "FIRST_NS", "PERIOD_NS", "WORD", "fill", "trace_id"]
+__all__ = ["DOCUMENTS", "FIRST_NS", "PERIOD_NS", "WORD", "fill", "settle", "trace_id"]
 
 FIRST_NS: Final = 1_760_000_000_000_000_000
 PERIOD_NS: Final = 30 * 86_400 * 10**9
@@ -35,14 +35,30 @@ WITH
     intDiv(n, 2) AS turn,
     n % 2 = 0 AS retrieval,
     3 + h % 5 AS k,
-    arrayMap(
+    (span) -> arrayMap(
         i -> least({documents:UInt32} - 1, toUInt32(
-            pow({documents:UInt32}, (cityHash64(n, i, 2) % 1000003) / 1000003.) - 1
+            pow({documents:UInt32}, (cityHash64(span, i, 2) % 1000003) / 1000003.) - 1
         )),
-        range(k)
-    ) AS docs,
+        range(3 + cityHash64(span, 1) % 5)
+    ) AS docs_of,
+    docs_of(n) AS docs,
+    -- One prompt in eight holds what the model said four turns before, made of what was shown then.
+    (turn) -> turn >= 8 AND cityHash64(turn, 9) % 8 = 0 AS goes_on,
+    {derived:Bool} AND NOT retrieval AND goes_on(turn) AS derived,
+    arrayDistinct(if(derived, arrayConcat(
+        docs_of(2 * (turn - 4) + 1),
+        if(goes_on(turn - 4), docs_of(2 * (turn - 8) + 1), [])
+    ), [])) AS behind,
     ['public', 'partner', 'internal', 'staff_only', 'secret', 'restricted'] AS levels,
     ['allow', 'allow', 'allow', 'context_only', 'drop', 'redact'] AS actions,
+    lower(hex(SHA256(concat('completion ', toString(turn - 4))))) AS said,
+    (those) -> concat('[', arrayStringConcat(arrayMap(d -> concat(
+        '{"document":"kb/articles/doc-', toString(d), '.md","source":"chroma/collection-',
+        toString(cityHash64(d, 5) % 40), '","digest":"',
+        lower(hex(SHA256(concat('passage ', toString(d))))),
+        '","level":"', levels[1 + cityHash64(d, 6) % 6],
+        '","evidence":"', ['certain', 'text', 'taint', 'taint'][1 + cityHash64(d, 8) % 4], '"}'
+    ), those), ','), ']') AS made_of,
     concat('[', arrayStringConcat(arrayMap((i, d) -> concat(
         '{"ord":', toString(i), ',"id":"chunk-', toString(d),
         '","score":', toString(cityHash64(n, i, 3) % 1000 / 1000.), ',"rank":', toString(i),
@@ -58,7 +74,13 @@ WITH
             ',"verdict":"certain","spans":[[1,', toString(1200 * i), ',', toString(1200 * i + 1200),
             ',0,1200]]'
         )), '}'
-    ), range(k), docs), ','), ']') AS flows
+    ), range(k), docs), ','), if(derived, concat(
+        ',{"ord":', toString(k), ',"id":"', substring(said, 1, 16),
+        '","document":"completion:', substring(said, 1, 16), '","digest":"', said,
+        '","source":"completion","level":"internal","basis":"derived","action":"allow"',
+        ',"rule":"clearance","reason":"may be disclosed","mode":"enforce","verdict":"certain"',
+        ',"spans":[[2,0,900,0,900]],"origins":', made_of(behind), '}'
+    ), ''), ']') AS flows
 SELECT
     fromUnixTimestamp64Nano({first:Int64} + toInt64(n * {apart:UInt64})),
     lower(hex(MD5(toString(turn)))),
@@ -85,6 +107,8 @@ SELECT
         if(retrieval, '', lower(hex(SHA256(concat('prompt ', toString(turn)))))),
         'ragtrace.completion.digest',
         if(retrieval, '', lower(hex(SHA256(concat('completion ', toString(turn)))))),
+        'ragtrace.completion.origins',
+        if(retrieval OR NOT {derived:Bool}, '', made_of(arrayDistinct(arrayConcat(docs, behind)))),
         'ragtrace.prompt.level', if(retrieval, '', 'internal')
     )),
     1000000 + h % 1000000000,
@@ -95,12 +119,28 @@ SETTINGS max_partitions_per_insert_block = 0
 """
 
 
-def fill(store: Store, spans: int, told: Callable[[int], None]) -> None:
-    """Put ``spans`` of one month into an empty store, 3 to 7 documents each, and their texts."""
+def fill(
+    store: Store,
+    spans: int,
+    told: Callable[[int], None],
+    *,
+    derived: bool = False,
+    texts: bool = True,
+) -> None:
+    """Put ``spans`` of one month into an empty store, 3 to 7 documents each, and their texts.
+
+    Args:
+        store: An empty one.
+        spans: How many: one of two is a retrieval, the other the model call behind it.
+        told: How many there are.
+        derived: Whether one prompt in eight holds an earlier answer too, with its origins.
+        texts: Whether the texts are kept.
+    """
     for first in range(0, spans, STEP):
         told(first)
         parameters: dict[str, Any] = {
             "documents": DOCUMENTS,
+            "derived": derived,
             "first": FIRST_NS,
             "apart": PERIOD_NS // spans,
             "from": first,
@@ -108,8 +148,15 @@ def fill(store: Store, spans: int, told: Callable[[int], None]) -> None:
         }
         with store._engine.writing("bench: fill") as client:
             client.command(_FILL, parameters=parameters)
-    store.write([], _texts())
+    if texts:
+        store.write([], _texts())
     told(spans)
+
+
+def settle(store: Store) -> None:
+    """Do what upkeep has done by the time a month has passed: each day is one part."""
+    with store._engine.writing("bench: settle") as client:
+        client.command("OPTIMIZE TABLE reached FINAL")
 
 
 def trace_id(turn: int) -> str:

@@ -15,7 +15,14 @@ from typing import Any, Final
 from ragtrace.errors import StoreError
 from ragtrace.store import OWNER, FlowFilter, Store
 from ragtrace.testing.bench import Listener, Row
-from ragtrace.testing.store._material import FIRST_NS, PERIOD_NS, WORD, fill, trace_id
+from ragtrace.testing.store._material import (
+    FIRST_NS,
+    PERIOD_NS,
+    WORD,
+    fill,
+    settle,
+    trace_id,
+)
 from ragtrace.wire import SpanRecord
 
 __all__ = ["measure_questions"]
@@ -69,7 +76,8 @@ def _filled(store: Store, spans: int, teller: Listener) -> list[Row]:
         rows.append(
             Row(SECTION, "the store", "filled at", spans / (time.perf_counter() - begun), "spans/s")
         )
-        _settle(store, teller)
+        teller.progress("merging days that are over", 0, 1)
+        settle(store)
         stats = store.stats(access=OWNER)
     if stats.spans < spans:
         raise StoreError(f"bench: expected a store of {spans} spans to keep, found {stats.spans}")
@@ -79,13 +87,6 @@ def _filled(store: Store, spans: int, teller: Listener) -> list[Row]:
         Row(SECTION, "the store", "spans", stats.spans, ""),
         Row(SECTION, "the store", "on disk", stats.bytes_on_disk / stats.spans, "B a span"),
     ]
-
-
-def _settle(store: Store, teller: Listener) -> None:
-    """Do what upkeep has done by the time a month has passed: each day is one part."""
-    teller.progress("merging days that are over", 0, 1)
-    with store._engine.writing("bench: settle") as client:
-        client.command("OPTIMIZE TABLE reached FINAL")
 
 
 def _questions(spans: int) -> list[Question]:
