@@ -42,7 +42,7 @@ class Told:
     """One model call: its prompt, its answer, and who it was for.
 
     Attributes:
-        prompt: SHA-256 of the messages, as roles and texts in JSON.
+        prompt: SHA-256 of the messages.
         completion: SHA-256 of the answer.
         kind: What the application was doing.
         holds: As of a text, of all that is in the prompt.
@@ -109,5 +109,5 @@ def named(text: str) -> str:
 
 
 def prompt_named(messages: Sequence[tuple[str, str]]) -> str:
-    """Return the SHA-256 (str, hex) of roles and texts, as JSON without spaces."""
-    return named(json.dumps(messages, separators=(",", ":")))
+    """Return the SHA-256 (str, hex) of roles and texts, each behind its length and a colon."""
+    return named("".join(f"{len(one)}:{one}" for message in messages for one in message))
