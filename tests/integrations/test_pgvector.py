@@ -26,13 +26,13 @@ from ragtrace_pgvector._statement import Statement
 from tests.integrations.conftest import Start
 from tests.integrations.paths_of_stores import POSTGRES, Database, connected, made_postgres
 from tests.integrations.spans import flows, of
-from tests.postgres_server import postgres_url, vector_type
+from tests.postgres_server import postgres_url
 
 
 @cache
 def filed() -> Database:
     """The notes, filed once."""
-    return made_postgres(postgres_url(), vector_type())
+    return made_postgres(postgres_url())
 
 
 class Kit:
@@ -45,7 +45,7 @@ class Kit:
 
     def find(self, notes: Sequence[Note]) -> list[str]:
         """All of them, the nearest first."""
-        made = made_postgres(postgres_url(), vector_type(), notes)
+        made = made_postgres(postgres_url(), notes)
         with connected(made) as connection:
             rows = connection.execute(made.nearest(limit=len(notes))).fetchall()
             connection.execute(f"drop table {made.table}")
@@ -187,7 +187,7 @@ def test_fewer_rows_do_not_look_like_the_end(start: Start) -> None:
         for n in range(8)
     ]
     start("drop")
-    made = made_postgres(postgres_url(), vector_type(), notes)
+    made = made_postgres(postgres_url(), notes)
     with ragtrace.request("customer"), connected(made) as connection:
         cursor = connection.execute(made.nearest("id, content, level", 8))
         pages = list(iter(lambda: cursor.fetchmany(2), []))
