@@ -12,6 +12,7 @@ from ragtrace.forensics._recorded import RecordedStep, recorded
 from ragtrace.forensics._replay import Candidate, Replay, ReplayStep, Timed, replay
 from ragtrace.forensics._rerun import Dependence, Prices, Rerun, VariantAnswers, rerun
 from ragtrace.forensics._rerun_endpoint import Endpoint
+from ragtrace.forensics._rerun_judged import JudgedVariant, judge_rerun
 from ragtrace.forensics._rerun_plan import Plan, RerunError, Variant, plan_rerun
 from ragtrace.forensics._said import Lines, Said
 from ragtrace.forensics._similarity import SOURCE, similarity
@@ -37,6 +38,7 @@ __all__ = [
     "FiledToday",
     "FlowAgain",
     "IndexedToday",
+    "JudgedVariant",
     "Kept",
     "LevelAgain",
     "Lines",
@@ -66,6 +68,7 @@ __all__ = [
     "VariantAnswers",
     "export_evidence",
     "judge_again",
+    "judge_rerun",
     "kept",
     "outcome",
     "outcomes",

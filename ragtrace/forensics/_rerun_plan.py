@@ -84,6 +84,7 @@ class Plan:
         variants: The prompt as it was first.
         samples: Answers asked for to each.
         renamed: Roles that are sent as ``user``.
+        texts: Of the chunks that were found in it, by digest, as far as they are kept.
     """
 
     span: SpanRow
@@ -91,7 +92,8 @@ class Plan:
     recorded: str | None
     variants: tuple[Variant, ...]
     samples: int
-    renamed: tuple[str, ...] = field(default=())
+    renamed: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -193,8 +195,15 @@ def plan_rerun(
     chosen += [tuple(dict.fromkeys(without))] if without else []
     chosen += [(name,) for name in places] if leave_one_out else []
     variants = [_variant(one, messages, flows, places) for one in dict.fromkeys(chosen)]
-    answer, given = found.completion, tuple(sorted(renamed))
-    return Plan(span, tuple(flows), answer, tuple(variants), samples, given)
+    return Plan(
+        span,
+        tuple(flows),
+        found.completion,
+        tuple(variants),
+        samples,
+        tuple(sorted(renamed)),
+        reader.texts({one.digest for one in flows}),
+    )
 
 
 def _model_call(reader: Reader, id: str) -> tuple[SpanRow, list[FlowRow]]:

@@ -62,6 +62,9 @@ def _call(number: int = 1, **change: Any) -> Any:
             action="allow",
             verdict="certain",
             spans=[[s.message, s.start, s.end, s.chunk_start, s.chunk_end] for s in one.spans],
+            runs=[[s.symbols, 60, 1] for s in one.spans],
+            whole=True,
+            roles=["tool"],
         )
         for place, (name, level, one) in enumerate(
             zip(NOTES, ("internal", "staff_only"), found, strict=True)
@@ -70,6 +73,10 @@ def _call(number: int = 1, **change: Any) -> Any:
     named = {
         "ragtrace__prompt__digest": prompt.digest,
         "ragtrace__completion__digest": digest(RECORDED),
+        "ragtrace__decision__action": "allow",
+        "ragtrace__decision__rule": "clearance",
+        "ragtrace__decision__reason": "may be disclosed",
+        "ragtrace__decision__mode": "enforce",
     }
     return span(number, *flows, **named | change)
 
