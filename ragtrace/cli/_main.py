@@ -17,6 +17,7 @@ COMMANDS: Final = (
     "declassify",
     "demo",
     "doctor",
+    "evidence",
     "flows",
     "import",
     "index",

@@ -21,6 +21,7 @@ from ragtrace.store import (
     Access,
     Chain,
     ChainBrokenError,
+    Commitments,
     Decided,
     Entry,
     SealKey,
@@ -85,8 +86,8 @@ def export_evidence(
     """
     if not 0 < len(asked.traces) <= MOST_TRACES:
         raise StoreError(f"evidence: expected 1 to {MOST_TRACES:,} traces")
-    read = _read(store, asked, access, chain, told)
     names = commitments(store, key)
+    read = _read(store, asked, access, names, chain, told)
     blinded = Blinded(names)
     trees: dict[str, Any] = {
         f"traces/{trace.trace_id}.json": blinded.trace(trace, read.lines) for trace in read.traces
@@ -138,7 +139,12 @@ def signed_by(bundle: bytes, key: SealKey) -> bytes:
 
 
 def _read(
-    store: Store, asked: EvidenceAsked, access: Access, chain: Chain | None, told: Told
+    store: Store,
+    asked: EvidenceAsked,
+    access: Access,
+    names: Commitments,
+    chain: Chain | None,
+    told: Told,
 ) -> _Read:
     traces = []
     for place, name in enumerate(sorted(set(asked.traces))):
@@ -154,6 +160,11 @@ def _read(
     seen = {(flow.time_ns, flow.trace_id, flow.span_id) for t in traces for flow in t.flows}
     lines = flow_lines(store, [*decided | seen], access) if decided or seen else {}
     entries = entries_of(store, [trace.trace_id for trace in traces], access)
+    if not store.keeps_text and any(entry.key != names.id for entry in entries):
+        raise StoreError(
+            "evidence: these decisions were linked under the vault's key, and the store was opened "
+            "without it: expected RAGTRACE_VAULT_KEY or RAGTRACE_VAULT_KEY_FILE"
+        )
     return _Read(tuple(traces), decided, lines, entries)
 
 

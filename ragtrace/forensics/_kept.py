@@ -11,7 +11,7 @@ from ragtrace.model import Message, digest
 from ragtrace.store import Reader, SpanRow
 from ragtrace.wire import Rope, names, unweave
 
-__all__ = ["Kept", "Missing", "kept"]
+__all__ = ["Kept", "Missing", "kept", "read_texts"]
 
 NOT_HERE: Final = "not kept, or above what this reader may read"
 """Why a text is missing of which nothing else is known."""
@@ -86,7 +86,7 @@ def kept(reader: Reader, span: SpanRow) -> Kept:
     """
     prompt = span.attributes.get(names.PROMPT_DIGEST, "")
     completion = span.attributes.get(names.COMPLETION_DIGEST, "")
-    found, faults = _read(reader, [name for name in (prompt, completion) if name])
+    found, faults = read_texts(reader, [name for name in (prompt, completion) if name])
     answer = _checked(completion, found, faults)
     missing = []
     if completion and answer is None:
@@ -97,7 +97,7 @@ def kept(reader: Reader, span: SpanRow) -> Kept:
     if rope is None:
         missing.insert(0, Missing(prompt, "prompt", faults.get(prompt, NOT_HERE)))
         return Kept(completion=answer, missing=tuple(missing))
-    texts, faults = _read(reader, rope.references)
+    texts, faults = read_texts(reader, rope.references)
     texts = {name: text for name in texts if (text := _checked(name, texts, faults)) is not None}
     gone = sorted(rope.references - texts.keys())
     missing = [*(Missing(name, "chunk", faults.get(name, NOT_HERE)) for name in gone), *missing]
@@ -111,7 +111,7 @@ def kept(reader: Reader, span: SpanRow) -> Kept:
     return Kept(rope, texts, answer, proved=True, missing=tuple(missing))
 
 
-def _read(reader: Reader, digests: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+def read_texts(reader: Reader, digests: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Texts by digest; and, of those that do not open, why. One that does not open is named by the
     error and left out of the next try.
     """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ragtrace.errors import WireError
-from ragtrace.store import Access, Commitments, FlowRow, Store, filed
+from ragtrace.forensics._kept import read_texts
+from ragtrace.model import digest as digest_of
+from ragtrace.store import Access, Commitments, FlowRow, Reader, Store, filed
 from ragtrace.wire import Rope, unweave
 
 __all__ = ["Opened", "open_texts"]
@@ -47,15 +49,16 @@ def open_texts(
         commitments: What stands for digests.
 
     Raises:
-        StoreError: The store cannot be read, or its texts cannot be opened.
+        StoreError: The store cannot be read.
     """
     wanted = frozenset(levels)
     allowed = wanted if access.levels is None else wanted & access.levels
     above = {f.digest for f in flows if not {f.level, *(part[2] for part in f.ranges)} <= wanted}
     free = asked.keys() - above
     plain: dict[str, str] = {}
+    faults: Collection[str] = ()
     if allowed and store.keeps_text:
-        plain = _read(store, replace(access, levels=allowed), free, above)
+        plain, faults = _read(store.seen_by(replace(access, levels=allowed)), free, above)
     known = filed(store, asked)
     low = {digest for digest, level in known if level in wanted} - above
     high = {digest for digest, _ in known} | above
@@ -69,6 +72,7 @@ def open_texts(
             texts.append(shown)
         else:
             why = "not-kept" if digest in low or digest not in high else "above-clearance"
+            why = "does-not-open" if digest in faults else why
             missing.append({"commitment": stands, "kind": kind, "why": why})
     by_name = sorted(texts, key=lambda one: str(one["commitment"]))
     lacking = sorted(missing, key=lambda one: one["commitment"])
@@ -76,22 +80,23 @@ def open_texts(
 
 
 def _read(
-    store: Store, access: Access, digests: Iterable[str], above: Iterable[str]
-) -> dict[str, str]:
-    """Texts, and the passages that prompts refer to; none that is above."""
-    found = store.texts(digests, access=access)
+    reader: Reader, digests: Iterable[str], above: Iterable[str]
+) -> tuple[dict[str, str], Collection[str]]:
+    """Texts, and the passages that prompts refer to, none that is above; and what does not open."""
+    found, faults = read_texts(reader, digests)
     passages: set[str] = set()
     for text in found.values():
         rope = _rope(text)
         passages |= rope.references if rope is not None else set()
-    return found | store.texts(passages - found.keys() - {*above}, access=access)
+    more, others = read_texts(reader, passages - found.keys() - {*above})
+    return found | more, {*faults, *others}
 
 
 def _said(kind: str, digest: str, plain: Mapping[str, str]) -> dict[str, Any] | None:
     if digest not in plain:
         return None
     if kind != "prompt":
-        return {"text": plain[digest]}
+        return {"text": plain[digest]} if digest_of(plain[digest]) == digest else None
     rope = _rope(plain[digest])
     if rope is None or rope.digest != digest:
         return None

@@ -499,17 +499,18 @@ def _texts(files: Mapping[str, bytes], report: Report) -> None:
     for place, one in enumerate(_json(files["texts.json"])):
         report.count("texts")
         where = f"texts.json: {place}"
-        plain = (
-            one["text"]
-            if one["kind"] != "prompt"
-            else json.dumps(one["messages"], ensure_ascii=True, separators=(",", ":"))
-        )
+        plain = one["text"] if one["kind"] != "prompt" else _told(one["messages"])
         digest = _sha256(plain.encode("utf-8", "surrogatepass"))
         if digest != one["digest"]:
             report.fault("text", where, "it does not have its digest")
         parts = (COMMITMENT, b"text", bytes.fromhex(one["salt"]), digest.encode())
         if _sha256(b"\0".join(parts)) != one["commitment"]:
             report.fault("text", where, "it is not the one that was committed to")
+
+
+def _told(messages: Sequence[Sequence[str]]) -> str:
+    """A prompt as its digest is of it: each role and text behind its length in characters."""
+    return "".join(f"{len(one)}:{one}" for pair in messages for one in pair)
 
 
 def _policy(files: Mapping[str, bytes], manifest: dict[str, Any], report: Report) -> None:

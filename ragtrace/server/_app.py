@@ -16,6 +16,7 @@ from ragtrace.server._chain import linker
 from ragtrace.server._chainer import Chainer
 from ragtrace.server._commit import GroupCommit
 from ragtrace.server._document import describe
+from ragtrace.server._evidence import bundler
 from ragtrace.server._health import Pulse
 from ragtrace.server._inbound import Inbound
 from ragtrace.server._intake import Intake
@@ -100,6 +101,7 @@ def create_app(
     app.include_router(receiver(intake), include_in_schema=False)
     app.include_router(asker)
     app.include_router(linker)
+    app.include_router(bundler)
     app.include_router(keeper)
     app.include_router(health)
     explain(app, limits.retry_after_seconds)

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -13,6 +14,7 @@ from urllib.parse import quote
 
 from ragtrace import config
 from ragtrace.errors import MissingDependencyError, StoreError
+from ragtrace.forensics import EvidenceAsked
 from ragtrace.server._asked import PAGE_LIMIT, TEXTS_LIMIT, WORDS_LIMIT, cursor_of
 from ragtrace.server._serve import NOTE
 from ragtrace.server._tls import client_context
@@ -20,11 +22,13 @@ from ragtrace.store import (
     OWNER,
     REACH_LIMIT,
     Address,
+    ChainedStep,
     ChainState,
     DecisionRow,
     FlowEdge,
     FlowFilter,
     FlowRow,
+    Head,
     HourRow,
     Place,
     ReachRow,
@@ -174,6 +178,26 @@ class Client:
         if not response.is_success:
             raise StoreError(f"server {self._url}: {response.status_code}: {tree.get('detail')}")
         return int(tree["bytes"])
+
+    def chained(self, trace_id: str) -> list[ChainedStep]:
+        """Say where the decisions of a trace are in the chains."""
+        tree = self._get("/v1/chain/steps", {"trace": trace_id})
+        return [ChainedStep.from_json(one) for one in tree["steps"]]
+
+    def heads(self) -> list[Head]:
+        """Give the newest head of each chain."""
+        return [Head.from_json(one) for one in self._get("/v1/chain/heads")["heads"]]
+
+    def evidence(self, asked: EvidenceAsked) -> bytes:
+        """Have the server make and sign a bundle of evidence."""
+        try:
+            response = self._http.post("/v1/evidence", json=asdict(asked), timeout=BACKUP_SECONDS)
+            detail = "" if response.is_success else response.json().get("detail")
+        except (*self._failed, ValueError, AttributeError) as error:
+            raise StoreError(f"server {self._url}: {type(error).__name__}") from None
+        if not response.is_success:
+            raise StoreError(f"server {self._url}: {response.status_code}: {detail}")
+        return bytes(response.content)
 
     def check_chains(self) -> tuple[list[ChainState], int]:
         """Have the server read its chains of decisions; and count decisions without an entry."""

@@ -4,6 +4,7 @@ from ragtrace.store._access import NOBODY, OWNER, ROLES, Access, Role
 from ragtrace.store._chain import Chain, ChainBrokenError, Decided, commitments, unchained
 from ragtrace.store._chain_check import ChainState, check_chains, count_unchained
 from ragtrace.store._chained import (
+    ChainedStep,
     FlowLine,
     Stretch,
     Stub,
@@ -60,6 +61,7 @@ __all__ = [
     "Chain",
     "ChainBrokenError",
     "ChainState",
+    "ChainedStep",
     "Commitments",
     "ContentLike",
     "Decided",

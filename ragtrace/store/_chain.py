@@ -62,7 +62,7 @@ class Chain:
 
     def __init__(self, store: Store, key: SealKey, clock: Callable[[], int] = time.time_ns) -> None:
         self._store = store
-        self._key = key
+        self.key: Final = key
         self._clock = clock
         self._lock = threading.Lock()
         self._names = commitments(store, key)
@@ -132,9 +132,9 @@ class Chain:
             if self._last == self._sealed:
                 return None
             head = Head(
-                self.id, self._last.seq, self._last.hash, self._clock(), self._key.public.hex()
+                self.id, self._last.seq, self._last.hash, self._clock(), self.key.public.hex()
             )
-            head = Head(**{**head.as_json(), "signature": self._key.sign(head.signed()).hex()})
+            head = Head(**{**head.as_json(), "signature": self.key.sign(head.signed()).hex()})
             self._insert(sql.head_insert(head))
             self._sealed = self._last
             return head
@@ -202,7 +202,7 @@ class Chain:
             return Link()
         (head,) = heads
         signature = bytes.fromhex(head.signature)
-        if not verifies(self._key.public, signature, head.signed()):
+        if not verifies(self.key.public, signature, head.signed()):
             raise ChainBrokenError(f"chain {self.id}: its last head, at {head.seq}, was not sealed")
         asked = {"chain": self.id, "seq": head.seq - 1, "limit": 1}
         entry = [Entry(*row).link for row in self._ask(sql.BEHIND, asked)]

@@ -21,6 +21,7 @@ __all__ = [
     "HEAD_BEFORE",
     "HEAD_BEHIND",
     "LAST_HEAD",
+    "LAST_HEADS",
     "LENGTHS",
     "LINES",
     "OF_TRACES",
@@ -127,6 +128,12 @@ HEAD_BEHIND: Final = f"""
 SELECT {columns_of(Head)} FROM heads
 WHERE {{may_heads}} AND Chain = {{chain:String}} AND Seq >= {{seq:UInt64}}
 ORDER BY Seq, Sealed LIMIT 1
+"""
+
+LAST_HEADS: Final = f"""
+SELECT {columns_of(Head)} FROM heads WHERE {{may_heads}}
+ORDER BY Chain, Seq DESC, Sealed DESC
+LIMIT 1 BY Chain
 """
 
 STUBS: Final = """

@@ -12,11 +12,22 @@ from ragtrace.store import _chain_sql as sql
 from ragtrace.store._access import OWNER, Access
 from ragtrace.store._chain import AT_ONCE, Decided, period_of
 from ragtrace.store._entries import Entry, Head, Link
+from ragtrace.store._rows import Row
 
 if TYPE_CHECKING:
-    from ragtrace.store._store import Store
+    from ragtrace.store._questions import Questions
 
-__all__ = ["FlowLine", "Stretch", "Stub", "entries_of", "flow_lines", "stretches"]
+__all__ = [
+    "ChainedStep",
+    "FlowLine",
+    "Stretch",
+    "Stub",
+    "chained_steps",
+    "entries_of",
+    "flow_lines",
+    "last_heads",
+    "stretches",
+]
 
 MOST_STUBS: Final = 1_000_000
 """Entries that one answer holds, some 150 MB of a bundle."""
@@ -62,7 +73,7 @@ class Stretch:
     heads: tuple[Head, ...]
 
 
-def entries_of(store: Store, traces: Iterable[str], access: Access) -> list[Entry]:
+def entries_of(store: Questions, traces: Iterable[str], access: Access) -> list[Entry]:
     """Give the entries of the decisions of some traces, by chain and number.
 
     Raises:
@@ -76,8 +87,52 @@ def entries_of(store: Store, traces: Iterable[str], access: Access) -> list[Entr
     return sorted(found, key=lambda entry: (entry.chain, entry.seq, entry.hash))
 
 
+@dataclass(frozen=True, slots=True)
+class ChainedStep(Row):
+    """Where the decision about a step is in a chain.
+
+    Attributes:
+        seq: Number of the entry.
+        supersedes: Hash of the entry of what was told before; empty for the first.
+        sealed_ns: When a head that covers it was signed, nanoseconds since the epoch; 0 where none
+            does.
+    """
+
+    span_id: str
+    chain: str
+    seq: int
+    hash: str
+    supersedes: str
+    sealed_ns: int
+
+
+def chained_steps(store: Questions, trace_id: str, access: Access) -> list[ChainedStep]:
+    """Say where the decisions of a trace are in the chains, by chain and number.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    steps = []
+    for entry in entries_of(store, [trace_id], access):
+        asked = {"chain": entry.chain, "seq": entry.seq}
+        heads = [Head(*row) for row in store._rows("chain", sql.HEAD_BEHIND, asked, access)]
+        sealed = heads[0].sealed_ns if heads else 0
+        said = (entry.span_id, entry.chain, entry.seq, entry.hash, entry.supersedes, sealed)
+        steps.append(ChainedStep(*said))
+    return steps
+
+
+def last_heads(store: Questions, access: Access) -> list[Head]:
+    """Give the newest head of each chain.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    return [Head(*row) for row in store._rows("chain", sql.LAST_HEADS, {}, access)]
+
+
 def flow_lines(
-    store: Store, decided: Sequence[Decided], access: Access
+    store: Questions, decided: Sequence[Decided], access: Access
 ) -> dict[Decided, list[FlowLine]]:
     """Give the flows of some decisions, in the order in which their decision counts them.
 
@@ -93,7 +148,7 @@ def flow_lines(
     return found
 
 
-def stretches(store: Store, entries: Iterable[Entry]) -> Iterator[Stretch]:
+def stretches(store: Questions, entries: Iterable[Entry]) -> Iterator[Stretch]:
     """Give the stretches of chains that hold these entries, each from one head to another.
 
     Of entries of others it gives hashes alone; so whoever may see one entry may see them.
@@ -116,7 +171,7 @@ def stretches(store: Store, entries: Iterable[Entry]) -> Iterator[Stretch]:
             yield stretch
 
 
-def _around(store: Store, chain: str, seq: int, most: int) -> Stretch:
+def _around(store: Questions, chain: str, seq: int, most: int) -> Stretch:
     asked = {"chain": chain, "seq": seq}
     before = [Head(*row) for row in store._rows("chain", sql.HEAD_BEFORE, asked, OWNER)]
     behind = [Head(*row) for row in store._rows("chain", sql.HEAD_BEHIND, asked, OWNER)]

@@ -11,8 +11,10 @@ from ragtrace.errors import StoreError
 from ragtrace.store import _narrow, _pages
 from ragtrace.store import _queries as sql
 from ragtrace.store._access import OWNER, Access
+from ragtrace.store._chained import ChainedStep, chained_steps, last_heads
 from ragtrace.store._days import Days
 from ragtrace.store._engine import Engine
+from ragtrace.store._entries import Head
 from ragtrace.store._lists import Ask, newest, newest_traces
 from ragtrace.store._pages import Place
 from ragtrace.store._reader import FlowFilter
@@ -208,6 +210,14 @@ class Questions:
             return self.texts(digests, access=access)
 
         return find(ask, texts, self._vault.words, asked, where, limit)
+
+    def chained(self, trace_id: str, *, access: Access) -> list[ChainedStep]:
+        """Say where the decisions of a trace are in the chains, by its whole id."""
+        return chained_steps(self, trace_id, access)
+
+    def heads(self, *, access: Access) -> list[Head]:
+        """Give the newest head of each chain: how far it is sealed."""
+        return last_heads(self, access)
 
     def stats(self, *, access: Access) -> Stats:
         """Count what is stored; a pass over everything, so not for every request."""

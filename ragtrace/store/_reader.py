@@ -10,6 +10,8 @@ from ragtrace.store._rows import DecisionRow, FlowEdge, FlowRow, HourRow, ReachR
 from ragtrace.store._traces import Trace, TraceRow
 
 if TYPE_CHECKING:
+    from ragtrace.store._chained import ChainedStep
+    from ragtrace.store._entries import Head
     from ragtrace.store._pages import Place
 
 __all__ = ["ContentLike", "FlowFilter", "Reader", "SpanLike"]
@@ -130,6 +132,12 @@ class Reader(Protocol):
 
     def texts(self, digests: Iterable[str]) -> dict[str, str]:
         """The texts that are kept, by digest."""
+
+    def chained(self, trace_id: str) -> list[ChainedStep]:
+        """Where the decisions of a trace are in the chains, by its whole id."""
+
+    def heads(self) -> list[Head]:
+        """The newest head of each chain: how far it is sealed."""
 
     def stats(self) -> Stats:
         """How much is stored."""

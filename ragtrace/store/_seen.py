@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from ragtrace.store._access import Access
+from ragtrace.store._chained import ChainedStep
+from ragtrace.store._entries import Head
 from ragtrace.store._pages import Place
 from ragtrace.store._questions import REACH_LIMIT, Questions
 from ragtrace.store._reader import FlowFilter
@@ -72,6 +74,14 @@ class Seen:
     def texts(self, digests: Iterable[str]) -> dict[str, str]:
         """The texts that are kept, by digest."""
         return self._store.texts(digests, access=self._access)
+
+    def chained(self, trace_id: str) -> list[ChainedStep]:
+        """Where the decisions of a trace are in the chains."""
+        return self._store.chained(trace_id, access=self._access)
+
+    def heads(self) -> list[Head]:
+        """The newest head of each chain."""
+        return self._store.heads(access=self._access)
 
     def stats(self) -> Stats:
         """How much is stored."""

@@ -20,7 +20,10 @@ ANSWER = "Your fee will be paid back."
 TOLD = "As the staff handbook says, quote LANTERN-11."
 USER, SESSION, READER = "alice@example.com", "conversation-of-alice", "bob@example.com"
 REASON = "alice@example.com is not cleared for staff_only"
-POLICY = "version: 1\nlevels: [public, staff_only]\n"
+POLICY = """version: 1
+levels: [public, staff_only]
+audiences: {customer: {clearance: public}}
+"""
 NOW = 1_770_000_000_000_000_000
 
 DECIDED = {

@@ -36,6 +36,8 @@ PATHS = [
     "/v1/reach",
     "/v1/texts",
     "/v1/chain/check",
+    "/v1/chain/heads",
+    "/v1/chain/steps",
     "/v1/stats",
     "/healthz",
 ]
