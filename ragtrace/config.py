@@ -177,6 +177,12 @@ VAULT_KEY: Final = Setting(
 VAULT_KEY_FILE: Final = Setting(
     "RAGTRACE_VAULT_KEY_FILE", _optional, None, "File that holds that key instead."
 )
+VAULT_KEY_COMMAND: Final = Setting(
+    "RAGTRACE_VAULT_KEY_COMMAND",
+    _optional,
+    None,
+    "Command, run without a shell, that prints that key; it is given what is in the file.",
+)
 SEAL_KEY_FILE: Final = Setting(
     "RAGTRACE_SEAL_KEY_FILE",
     _optional,
@@ -213,6 +219,7 @@ SETTINGS: Final[tuple[Setting[object], ...]] = (
     STORE,
     VAULT_KEY,
     VAULT_KEY_FILE,
+    VAULT_KEY_COMMAND,
     SEAL_KEY_FILE,
     READ_TOKEN,
     ACCESS,

@@ -29,6 +29,7 @@ READ: dict[str, list[tuple[str, Any]]] = {
     "RAGTRACE_STORE": [("http://x:1", "http://x:1"), ("", ".ragtrace")],
     "RAGTRACE_VAULT_KEY": [("a2V5", "a2V5"), ("", None)],
     "RAGTRACE_VAULT_KEY_FILE": [("/run/key", "/run/key"), ("", None)],
+    "RAGTRACE_VAULT_KEY_COMMAND": [("kms decrypt", "kms decrypt"), ("", None)],
     "RAGTRACE_TEXT_FIELDS": [("remark, answer,", ("remark", "answer")), ("", ())],
     "RAGTRACE_TABLES": [("notes,app.notes", ("notes", "app.notes")), ("", ())],
     "RAGTRACE_SEAL_KEY_FILE": [("/run/seal.pem", "/run/seal.pem"), ("", None)],

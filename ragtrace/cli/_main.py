@@ -28,6 +28,7 @@ COMMANDS: Final = (
     "serve",
     "store",
     "trace",
+    "vault",
 )
 """Names are fixed; each is ``command`` in the module of that name with an underscore before it."""
 

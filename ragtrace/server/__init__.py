@@ -9,6 +9,7 @@ from ragtrace.server._limits import Limits
 from ragtrace.server._serve import NOTE, PORT, serve
 from ragtrace.server._settle import settle
 from ragtrace.server._tls import Tls, client_context
+from ragtrace.server._vault_desk import VaultDesk, open_vault
 
 __all__ = [
     "NOTE",
@@ -18,10 +19,12 @@ __all__ = [
     "Client",
     "Limits",
     "Tls",
+    "VaultDesk",
     "adopt_stored",
     "client_context",
     "create_app",
     "open_reader",
+    "open_vault",
     "serve",
     "server_url",
     "settle",

@@ -13,6 +13,7 @@ from ragtrace.store import (
     DecisionRow,
     FlowEdge,
     FlowRow,
+    Gone,
     HourRow,
     Matched,
     SaidRow,
@@ -28,6 +29,7 @@ __all__ = [
     "ReachPage",
     "Said",
     "Texts",
+    "TextsGone",
     "TraceTree",
     "TracesPage",
     "answer",
@@ -146,6 +148,13 @@ class Texts:
     """Texts by digest; one that is not kept, or not for this reader, is not there."""
 
     texts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TextsGone:
+    """Texts that do not open, by digest, and why; one that opens, or never was, is not there."""
+
+    gone: dict[str, Gone]
 
 
 def answer(tree: Any) -> Response:

@@ -20,6 +20,7 @@ from ragtrace.server._evidence import bundler
 from ragtrace.server._health import Pulse
 from ragtrace.server._inbound import Inbound
 from ragtrace.server._intake import Intake
+from ragtrace.server._keys import keyholder
 from ragtrace.server._limits import Limits
 from ragtrace.server._peer import Peer
 from ragtrace.server._problems import explain
@@ -103,6 +104,7 @@ def create_app(
     app.include_router(linker)
     app.include_router(bundler)
     app.include_router(keeper)
+    app.include_router(keyholder)
     app.include_router(health)
     explain(app, limits.retry_after_seconds)
     describe(app)

@@ -96,6 +96,13 @@ def texts(asked: Annotated[AskedTexts, Query()], view: View) -> Response:
     return answer({"texts": view.texts(asked.digest)})
 
 
+@asker.get("/texts/gone", response_model=shape.TextsGone)
+def gone(asked: Annotated[AskedTexts, Query()], view: View) -> Response:
+    """What became of texts that were kept, of these levels, and do not open any more."""
+    found = view.gone(asked.digest)
+    return answer({"gone": {name: one.as_json() for name, one in found.items()}})
+
+
 @asker.get("/stats", response_model=Stats)
 def stats(asked: Annotated[AskedNothing, Query()], view: View) -> Response:
     """How much is stored: a pass over everything."""

@@ -28,6 +28,7 @@ from ragtrace.store import (
     FlowEdge,
     FlowFilter,
     FlowRow,
+    Gone,
     Head,
     HourRow,
     Place,
@@ -47,7 +48,7 @@ __all__ = ["Client", "open_reader", "server_url"]
 
 SECONDS: Final = 70.0
 """Longer than the store lets a question run."""
-BACKUP_SECONDS: Final = 3600.0
+LONG_SECONDS: Final = 3600.0
 """Copying a terabyte from disk to disk takes about so long."""
 HEALTH_SECONDS: Final = 2.0
 """A server on this machine that takes longer to say it is there is not."""
@@ -111,16 +112,16 @@ class Client:
 
     def edges(self, where: FlowFilter = _ALL) -> list[FlowEdge]:
         """Give the flow map, with counts."""
-        return [FlowEdge.from_json(edge) for edge in self._get("/v1/edges", _asked(where))["edges"]]
+        return [FlowEdge.from_json(edge) for edge in self.get("/v1/edges", _asked(where))["edges"]]
 
     def hours(self, where: FlowFilter = _ALL) -> list[HourRow]:
         """Give how many flows of each level there were in each hour."""
-        return [HourRow.from_json(hour) for hour in self._get("/v1/hours", _asked(where))["hours"]]
+        return [HourRow.from_json(hour) for hour in self.get("/v1/hours", _asked(where))["hours"]]
 
     def said(self, what: str, limit: int = 50, *, where: FlowFilter = _ALL) -> list[SaidRow]:
         """Give the newest model calls with these words in a text, at most 1000."""
         query = {"what": what, **_asked(where), "limit": min(limit, WORDS_LIMIT)}
-        return [SaidRow.from_json(row) for row in self._get("/v1/words", query)["said"]]
+        return [SaidRow.from_json(row) for row in self.get("/v1/words", query)["said"]]
 
     def trace(self, trace_id: str) -> Trace:
         """Give one trace, by its id or a prefix that only it has.
@@ -128,7 +129,7 @@ class Client:
         Raises:
             TraceNotFoundError: No trace, or more than one, begins so.
         """
-        tree = self._get(f"/v1/traces/{quote(trace_id, safe='')}")
+        tree = self.get(f"/v1/traces/{quote(trace_id, safe='')}")
         spans = [SpanRow.from_json(step["span"]) for step in tree["steps"]]
         flows = chain.from_iterable(step["flows"] for step in tree["steps"])
         return Trace(
@@ -156,42 +157,34 @@ class Client:
 
     def texts(self, digests: Iterable[str]) -> dict[str, str]:
         """Give the texts that are kept, by digest."""
-        wanted = sorted(set(digests))
-        found: dict[str, str] = {}
-        for start in range(0, len(wanted), TEXTS_LIMIT):
-            some = {"digest": wanted[start : start + TEXTS_LIMIT]}
-            found |= self._get("/v1/texts", some)["texts"]
-        return found
+        return self._by_digest("/v1/texts", "texts", digests)
+
+    def gone(self, digests: Iterable[str]) -> dict[str, Gone]:
+        """Say of each text among ``digests`` that was kept, and does not open, why not."""
+        found = self._by_digest("/v1/texts/gone", "gone", digests)
+        return {name: Gone.from_json(one) for name, one in found.items()}
 
     def stats(self) -> Stats:
         """Count what is stored."""
-        return Stats.from_json(self._get("/v1/stats"))
+        return Stats.from_json(self.get("/v1/stats"))
 
     def back_up(self, destination: Path) -> int:
         """Have the server copy its store to a new path on its machine; give the size in bytes."""
-        body = {"to": str(destination)}
-        try:
-            response = self._http.post("/v1/store/backup", json=body, timeout=BACKUP_SECONDS)
-            tree = response.json()
-        except (*self._failed, ValueError) as error:
-            raise StoreError(f"server {self._url}: {type(error).__name__}") from None
-        if not response.is_success:
-            raise StoreError(f"server {self._url}: {response.status_code}: {tree.get('detail')}")
-        return int(tree["bytes"])
+        return int(self.post("/v1/store/backup", {"to": str(destination)})["bytes"])
 
     def chained(self, trace_id: str) -> list[ChainedStep]:
         """Say where the decisions of a trace are in the chains."""
-        tree = self._get("/v1/chain/steps", {"trace": trace_id})
+        tree = self.get("/v1/chain/steps", {"trace": trace_id})
         return [ChainedStep.from_json(one) for one in tree["steps"]]
 
     def heads(self) -> list[Head]:
         """Give the newest head of each chain."""
-        return [Head.from_json(one) for one in self._get("/v1/chain/heads")["heads"]]
+        return [Head.from_json(one) for one in self.get("/v1/chain/heads")["heads"]]
 
     def evidence(self, asked: EvidenceAsked) -> bytes:
         """Have the server make and sign a bundle of evidence."""
         try:
-            response = self._http.post("/v1/evidence", json=asdict(asked), timeout=BACKUP_SECONDS)
+            response = self._http.post("/v1/evidence", json=asdict(asked), timeout=LONG_SECONDS)
             detail = "" if response.is_success else response.json().get("detail")
         except (*self._failed, ValueError, AttributeError) as error:
             raise StoreError(f"server {self._url}: {type(error).__name__}") from None
@@ -201,12 +194,12 @@ class Client:
 
     def check_chains(self) -> tuple[list[ChainState], int]:
         """Have the server read its chains of decisions; and count decisions without an entry."""
-        tree = self._get("/v1/chain/check", seconds=BACKUP_SECONDS)
+        tree = self.get("/v1/chain/check", seconds=LONG_SECONDS)
         return [ChainState.from_json(one) for one in tree["chains"]], int(tree["unchained"])
 
     def health(self) -> dict[str, Any]:
         """Say whether the server is well, and which process it is."""
-        return self._get("/healthz", seconds=HEALTH_SECONDS)
+        return self.get("/healthz", seconds=HEALTH_SECONDS)
 
     def broken_parts(self) -> int:
         """Count the parts that the engine set aside as damaged, once the server has looked.
@@ -247,7 +240,7 @@ class Client:
         cursor = {} if after is None else {"cursor": cursor_of(after)}
         while limit > 0:
             asked = {**query, **cursor, "limit": min(limit, PAGE_LIMIT)}
-            tree = self._get(f"/v1/{name}", asked)
+            tree = self.get(f"/v1/{name}", asked)
             rows = tree["rows" if name == "reach" else name]
             yield from map(read, rows)
             limit -= len(rows)
@@ -255,14 +248,36 @@ class Client:
                 return
             cursor = {"cursor": tree["next"]}
 
-    def _get(
-        self,
-        path: str,
-        query: dict[str, Any] | None = None,
-        seconds: float = SECONDS,
+    def _by_digest(self, path: str, name: str, digests: Iterable[str]) -> dict[str, Any]:
+        wanted = sorted(set(digests))
+        found: dict[str, Any] = {}
+        for start in range(0, len(wanted), TEXTS_LIMIT):
+            some = {"digest": wanted[start : start + TEXTS_LIMIT]}
+            found |= self.get(path, some)[name]
+        return found
+
+    def get(
+        self, path: str, query: Mapping[str, Any] | None = None, seconds: float = SECONDS
     ) -> dict[str, Any]:
+        """Ask a question, and give the JSON of the answer.
+
+        Raises:
+            TraceNotFoundError: There is no such trace.
+            StoreError: There is no answer.
+        """
+        return self._answer(path, lambda: self._http.get(path, params=query, timeout=seconds))
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the server do what may take long, and give the JSON of its answer.
+
+        Raises:
+            StoreError: It may not be done.
+        """
+        return self._answer(path, lambda: self._http.post(path, json=body, timeout=LONG_SECONDS))
+
+    def _answer(self, path: str, ask: Callable[[], Any]) -> dict[str, Any]:
         try:
-            response = self._http.get(path, params=query, timeout=seconds)
+            response = ask()
             tree = response.json()
         except (*self._failed, ValueError) as error:
             raise StoreError(f"server {self._url}: {type(error).__name__}") from None

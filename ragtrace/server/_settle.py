@@ -18,6 +18,7 @@ from ragtrace.server._sighting import Sighting
 from ragtrace.server._step import Step, texts_of
 from ragtrace.server._window import Known
 from ragtrace.store import (
+    ITSELF,
     OWNER,
     FlowRow,
     SpanRow,
@@ -125,10 +126,10 @@ def _read(store: Store, adopter: Adopter, trace: Trace) -> _Read:
     stored = [span for span in spans if names.STAGE in span.attributes]
     kept: dict[str, str] = {}
     if store.keeps_text:
-        kept = store.texts(set().union(*map(texts_of, stored)), access=OWNER)
+        kept = store.texts(set().union(*map(texts_of, stored)), access=ITSELF)
         prompts = [kept.get(span.attributes.get(names.PROMPT_DIGEST, "")) for span in stored]
         referred: set[str] = set().union(*map(_references, prompts))
-        kept |= store.texts(referred - kept.keys(), access=OWNER)
+        kept |= store.texts(referred - kept.keys(), access=ITSELF)
     remembered = adopter.recall(trace.trace_id)
     steps = []
     for span in stored:

@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from ragtrace.errors import StoreError
 from ragtrace.server._answers import answer
-from ragtrace.server._auth import Auth
-from ragtrace.server._inbound import RefusedError, short_body
+from ragtrace.server._private import body_of, posted
 from ragtrace.server._problems import documented
 from ragtrace.store import Retention, Store
 
@@ -29,10 +28,6 @@ PATH_LENGTH: Final = 4096
 _log: Final = logging.getLogger("ragtrace.server")
 
 
-BODY_BYTES: Final = 8 * PATH_LENGTH
-"""Of a question about a path, whatever JSON makes of its characters."""
-
-
 class AskedBackup(BaseModel):
     """Where a backup is to go: an absolute path on the server's machine that is not there yet."""
 
@@ -41,43 +36,14 @@ class AskedBackup(BaseModel):
     to: str = Field(max_length=PATH_LENGTH, pattern=r"^/[^\x00]*$")
 
 
-async def _asked(request: Request) -> AskedBackup:
-    """What is asked by who may have everything; the body is read after that is known.
-
-    Raises:
-        HTTPException: 401 or 403 where the caller may not, 400 where a web page could have sent
-            this (browsers ask before they send JSON to another site), or it says no such thing,
-            408 or 413 where it does not end.
-    """
-    auth: Auth = request.app.state.auth
-    access = auth.access(request)
-    if "admin" not in access.roles:
-        raise HTTPException(403, "this token's roles do not include admin")
-    if access.levels is not None or access.tenants is not None:
-        raise HTTPException(403, "a copy holds everything: expected a token of all levels, tenants")
-    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        raise HTTPException(400, "content-type: expected application/json")
-    try:
-        return AskedBackup.model_validate_json(await short_body(request, BODY_BYTES))
-    except RefusedError as refused:
-        raise HTTPException(refused.status, str(refused)) from None
-    except ValidationError:
-        raise HTTPException(400, _EXPECTED) from None
-
-
 _EXPECTED: Final = 'expected {"to": an absolute path of the server\'s machine}'
-_BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": AskedBackup.model_json_schema()}},
-    }
-}
+_Asked = Annotated[AskedBackup, Depends(posted(AskedBackup, _EXPECTED))]
 
 keeper = APIRouter(prefix="/v1/store", responses=documented(400, 401, 403, 503))
 
 
-@keeper.post("/backup", openapi_extra=_BODY)
-def backup(asked: Annotated[AskedBackup, Depends(_asked)], request: Request) -> Response:
+@keeper.post("/backup", openapi_extra=body_of(AskedBackup))
+def backup(asked: _Asked, request: Request) -> Response:
     """Copy everything to a directory or ``.zip`` on the server's machine."""
     store: Store = request.app.state.store
     return answer({"to": asked.to, "bytes": store.back_up(Path(asked.to))})

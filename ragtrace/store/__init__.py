@@ -1,6 +1,6 @@
 """Traces, flows and contents in the engine: schema, migrations, every line of SQL."""
 
-from ragtrace.store._access import NOBODY, OWNER, ROLES, Access, Role
+from ragtrace.store._access import ITSELF, NOBODY, OWNER, ROLES, Access, Role
 from ragtrace.store._chain import Chain, ChainBrokenError, Decided, commitments, unchained
 from ragtrace.store._chain_check import ChainState, check_chains, count_unchained
 from ragtrace.store._chained import (
@@ -31,6 +31,7 @@ from ragtrace.store._foreign import (
 from ragtrace.store._pages import Place
 from ragtrace.store._questions import REACH_LIMIT, TraceNotFoundError
 from ragtrace.store._reader import ContentLike, FlowFilter, Reader, SpanLike
+from ragtrace.store._readings import Reading
 from ragtrace.store._retention import Retention
 from ragtrace.store._root import vault_key
 from ragtrace.store._rows import (
@@ -47,11 +48,15 @@ from ragtrace.store._rows import (
 from ragtrace.store._sayings import QuestionError
 from ragtrace.store._seal_key import SealKey
 from ragtrace.store._seen import Seen
+from ragtrace.store._shred import ShredPlan
+from ragtrace.store._shreds import Gone, Shred, Target
 from ragtrace.store._store import Store
 from ragtrace.store._traces import SpanRow, Trace, TraceRow
 from ragtrace.store._vault import Vault
+from ragtrace.store._vault_state import VaultLevel
 
 __all__ = [
+    "ITSELF",
     "NOBODY",
     "OWNER",
     "REACH_LIMIT",
@@ -71,6 +76,7 @@ __all__ = [
     "FlowFilter",
     "FlowLine",
     "FlowRow",
+    "Gone",
     "Head",
     "HourRow",
     "Matched",
@@ -79,21 +85,26 @@ __all__ = [
     "QuestionError",
     "ReachRow",
     "Reader",
+    "Reading",
     "Retention",
     "Role",
     "SaidRow",
     "SealKey",
     "Seen",
+    "Shred",
+    "ShredPlan",
     "SpanLike",
     "SpanRow",
     "Stats",
     "Store",
     "Stretch",
     "Stub",
+    "Target",
     "Trace",
     "TraceNotFoundError",
     "TraceRow",
     "Vault",
+    "VaultLevel",
     "adopted_traces",
     "check_chains",
     "commitments",

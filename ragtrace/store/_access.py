@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-__all__ = ["NOBODY", "OWNER", "ROLES", "Access", "Role"]
+__all__ = ["ITSELF", "NOBODY", "OWNER", "ROLES", "Access", "Role"]
 
 Role = Literal["ingest", "read", "admin"]
 """``ingest`` sends telemetry and sees nothing; ``read`` asks; ``admin`` keeps the store too."""
@@ -42,6 +42,9 @@ class Access:
 
 NOBODY: Final = Access("nobody")
 """Who showed nothing that is known."""
+
+ITSELF: Final = Access("ragtrace", frozenset(ROLES), None, None)
+"""The server's own work: what it reads it shows to nobody, so that it is not on record."""
 
 OWNER: Final = Access("owner", frozenset(ROLES), None, None)
 """Who has the directory and the key in hand: a command run beside the store."""

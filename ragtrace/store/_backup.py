@@ -17,7 +17,11 @@ OTHERS: Final = 0o077
 """Modes that a copy does not have: it holds everything but the key."""
 NAME: Final = "ragtrace"
 """Of the database inside a backup, whatever it is called outside."""
-TABLES: Final = ("otel_traces", "flows", "reached", "decisions", "contents", "chain", "heads")
+TABLES: Final = (
+    *("otel_traces", "flows", "reached", "decisions", "contents"),
+    *("chain", "heads", "readings"),
+)
+"""What makes a store one that is not empty; what was shredded the keyring knows, too."""
 
 
 def back_up(client: Any, database: str, destination: str) -> int:

@@ -8,50 +8,28 @@ a user, a session) on that level. Each is random, and wrapped with the root key;
 from __future__ import annotations
 
 import hmac
-import os
+import json
 import secrets
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from ragtrace.errors import StoreError
-from ragtrace.store._root import KEY_BYTES, READABLE_BY_OTHERS, Wrap
+from ragtrace.store._keyring_file import KeyringFile
+from ragtrace.store._root import KEY_BYTES
 from ragtrace.store._seeds import SEED_BYTES, Seeds
+from ragtrace.store._shreds import LEVEL_DIGITS, Shred, Shredded
 
-__all__ = ["LEVEL_DIGITS", "PSEUDONYMS", "Key", "Keyring"]
+__all__ = ["PSEUDONYMS", "Key", "Keyring"]
 
-LEVEL_DIGITS: Final = 8
-"""Of a key's id, those that name the key of its level."""
 SUBJECT_DIGITS: Final = 16
-"""The others: random, so that no two keys ever made are called the same."""
+"""Of a key's id behind those of its level: random, so that no two keys are ever called the same."""
 REMEMBERED: Final = 65_536
 """Keys held in memory, some 500 bytes each; others are read again."""
-BUSY_SECONDS: Final = 30.0
-"""How long to wait for another process: rotating wraps a million keys in about as long."""
 PSEUDONYMS: Final = "@pseudonyms"
 """Stands for a level in a subject's entry that no text is sealed with."""
-MISSING: Final = (
-    "vault: {path}: the keyring is missing, and the store has texts that open with nothing else: "
-    "expected it, or its copy, to be put back there"
-)
-
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS levels (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, wrapped BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS keys (
-    id TEXT PRIMARY KEY, subject BLOB NOT NULL, level TEXT NOT NULL, wrapped BLOB NOT NULL,
-    UNIQUE (subject, level)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS shreds (
-    id TEXT PRIMARY KEY, record TEXT NOT NULL, swept INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,62 +56,120 @@ class Keyring:
         create: Whether to make one where there is none.
 
     Raises:
-        StoreError: There is none, others can read it, or it opens with another root key.
+        StoreError: There is none, others can read it, or it opens with another root key; so
+            does every method where the file cannot be read or written.
     """
 
     def __init__(self, path: Path, root: bytes, *, create: bool) -> None:
-        self.path: Final = path
-        self._wrap = Wrap(root)
-        self._lock = threading.RLock()
         self._by_subject: dict[tuple[str, str], Key] = {}
         self._by_id: dict[str, Key] = {}
-        _prepare(path, create)
-        try:
-            self._db = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            # What is deleted is overwritten, and a commit is on disk when it returns.
-            for pragma in ("secure_delete = ON", "journal_mode = DELETE", "synchronous = EXTRA"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._seen = self._data_version()
-            self._names = self._begun(create)
-        except sqlite3.Error as error:
-            raise self._failed(error) from None
+        self._shredded: Shredded | None = None
+        self._file = KeyringFile(path, root, create=create, changed=self._forget)
+        self.path: Final = path
 
     def keys(self, asked: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Key]:
         """Give the keys of subjects on levels; those that there were none of are made.
 
         They are on disk when this returns: a text is never sealed with a key that may be lost.
-
-        Raises:
-            StoreError: The keyring cannot be read or written.
         """
         pairs = set(asked)
-        with self._fresh():
-            missing = [pair for pair in pairs if pair not in self._by_subject]
-            if missing:
-                with self._changing():
-                    for pair in missing:
-                        self._by_subject[pair] = self._found_or_made(*pair)
-            return {pair: self._by_subject[pair] for pair in pairs}
+        with self._file.reading():
+            if len(self._by_id) > REMEMBERED:
+                self._forget()
+            found = {pair: self._by_subject[pair] for pair in pairs if pair in self._by_subject}
+            if len(found) < len(pairs):
+                with self._file.changing() as db:
+                    made = {pair: self._found_or_made(db, *pair) for pair in pairs - found.keys()}
+                found |= made
+                self._by_subject |= made
+                self._by_id |= {key.id: key for key in made.values()}
+            return found
 
     def key(self, name: str) -> Key | None:
-        """Give the key with this id; ``None`` where it was destroyed, or never was here.
-
-        Raises:
-            StoreError: The keyring cannot be read.
-        """
-        with self._fresh():
+        """Give the key with this id; ``None`` where it was destroyed, or never was here."""
+        with self._file.reading() as db:
             if name not in self._by_id:
-                found = self._db.execute(_BY_ID, (name,)).fetchone()
-                if found is None:
+                row = db.execute(_BY_ID, (name,)).fetchone()
+                if row is None:
                     return None
-                self._by_id[name] = self._opened(name, *found)
+                self._by_id[name] = self._opened(name, *row)
             return self._by_id[name]
+
+    def of_subjects(self, subjects: Iterable[str]) -> list[str]:
+        """Give the ids of every key that these ever had and that was not destroyed."""
+        with self._file.reading() as db:
+            found = [db.execute(_OF_SUBJECT, (self.named(one),)) for one in subjects]
+            return sorted(row[0] for rows in found for row in rows)
+
+    def of_level(self, level: str) -> list[str]:
+        """Give the id of a level's key, which names all keys on it; nothing where it has none."""
+        with self._file.reading() as db:
+            return [row[0] for row in db.execute(_OF_LEVEL, (level,))]
+
+    def levels(self) -> dict[str, int]:
+        """Count the subjects that have keys, by level."""
+        with self._file.reading() as db:
+            return dict(db.execute(_LEVELS).fetchall())
+
+    def retire(self, used: set[str], before: float) -> list[str]:
+        """Have keys that no text is sealed with any more seal none from now on.
+
+        Args:
+            used: Ids of the keys with texts.
+            before: Seconds since the epoch.
+
+        Returns:
+            Ids of those that have been so since before then, which may be destroyed: whoever had
+            one in hand when it was retired has long written.
+        """
+        with self._file.changing() as db:
+            rows = [row for row in db.execute(_KEYS_OF_TEXTS) if row[0] not in used]
+            now = [(int(time.time()), key) for key, retired in rows if not retired]
+            db.executemany("UPDATE keys SET retired = ? WHERE id = ?", now)
+            self._forget()
+        return sorted(key for key, retired in rows if 0 < retired < before)
+
+    def shred(self, record: Shred) -> None:
+        """Destroy what a record says, and keep the record; a second time changes nothing."""
+        with self._file.changing() as db:
+            if db.execute("SELECT 1 FROM shreds WHERE id = ?", (record.id,)).fetchone():
+                return
+            db.execute("INSERT INTO shreds VALUES (?, ?, 0)", (record.id, record.line))
+            gone = [(key,) for key in record.keys]
+            db.executemany("DELETE FROM keys WHERE id = ?", gone)
+            levels = [key for key in gone if len(key[0]) == LEVEL_DIGITS]
+            db.executemany("DELETE FROM keys WHERE level = ?", levels)
+            db.executemany("DELETE FROM levels WHERE id = ?", levels)
+            self._puncture(db, record)
+            self._forget()
+
+    def shreds(self) -> list[tuple[Shred, bool]]:
+        """Give every record, the oldest first, and whether rows were emptied after it."""
+        with self._file.reading() as db:
+            rows = db.execute("SELECT record, swept FROM shreds").fetchall()
+        found = [(Shred.from_json(json.loads(record)), bool(swept)) for record, swept in rows]
+        return sorted(found, key=lambda one: (one[0].time_ns, one[0].id))
+
+    def shredded(self) -> Shredded:
+        """Give what finds the record of a text that does not open."""
+        with self._file.reading():
+            if self._shredded is None:
+                self._shredded = Shredded(record for record, _ in self.shreds())
+            return self._shredded
+
+    def swept(self, record: str) -> None:
+        """Note that rows were emptied after a record."""
+        with self._file.changing() as db:
+            db.execute("UPDATE shreds SET swept = 1 WHERE id = ?", (record,))
+
+    def rotate(self, root: bytes) -> int:
+        """Wrap everything with another root key, all of it or nothing; give how many entries."""
+        return self._file.rewrap(root)
 
     def named(self, subject: str) -> bytes:
         """Give the name that a subject has in the keyring, which nobody can guess at."""
-        return hmac.digest(self._names, subject.encode("utf-8", "surrogatepass"), "sha256")[:16]
+        plain = subject.encode("utf-8", "surrogatepass")
+        return hmac.digest(self._file.names, plain, "sha256")[:16]
 
     def pseudonym(self, subject: str) -> str:
         """Give a name that stands for a subject for as long as its secret is not destroyed."""
@@ -141,10 +177,13 @@ class Keyring:
         secret = key.of_level + b"".join(key.seeds.nodes.values())
         return hmac.digest(secret, b"ragtrace pseudonym", "sha256")[:16].hex()
 
+    def derived(self, purpose: bytes) -> bytes:
+        """Give a key for something else, 32 bytes; it outlives the root key."""
+        return hmac.digest(self._file.names, purpose, "sha256")
+
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock:
-            self._db.close()
+        self._file.close()
 
     def __enter__(self) -> Self:
         """Use it for a while."""
@@ -154,121 +193,63 @@ class Keyring:
         """Let go of the file."""
         self.close()
 
-    def derived(self, purpose: bytes) -> bytes:
-        """Give a key for something else, 32 bytes; it outlives the root key."""
-        return hmac.digest(self._names, purpose, "sha256")
-
-    @contextmanager
-    def _fresh(self) -> Iterator[None]:
-        """Nothing is remembered that another process has changed since."""
-        with self._lock:
-            try:
-                version = self._data_version()
-                if version != self._seen or len(self._by_id) > REMEMBERED:
-                    self._forget()
-                    self._seen = version
-                yield
-            except sqlite3.Error as error:
-                raise self._failed(error) from None
-
-    @contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
-        """Change all of it or nothing; on disk at the end."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._forget()
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
     def _forget(self) -> None:
+        self._shredded = None
         self._by_subject.clear()
         self._by_id.clear()
 
-    def _data_version(self) -> int:
-        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
-
-    def _found_or_made(self, subject: str, level: str) -> Key:
-        of_level, name = self._level(level), self.named(subject)
-        found = self._db.execute(_BY_SUBJECT, (name, of_level)).fetchone()
+    def _found_or_made(self, db: sqlite3.Connection, subject: str, level: str) -> Key:
+        of_level, name = self._level(db, level), self.named(subject)
+        found = db.execute(_BY_SUBJECT, (name, of_level)).fetchone()
         if found is None:
-            key = of_level + secrets.token_hex(SUBJECT_DIGITS // 2)
+            found = (of_level + secrets.token_hex(SUBJECT_DIGITS // 2),)
             seeds = Seeds.grown(secrets.token_bytes(SEED_BYTES))
-            wrapped = self._wrap.wrap(seeds.to_bytes(), key)
-            self._db.execute(_ADD_KEY, (key, name, of_level, wrapped))
-            found = (key,)
-        made = self._by_id.get(found[0])
-        if made is None:
-            made = self._opened(found[0], *self._db.execute(_BY_ID, found).fetchone())
-        self._by_id[made.id] = made
-        return made
+            wrapped = self._file.wrapped(seeds.to_bytes(), found[0])
+            db.execute(_ADD_KEY, (found[0], name, of_level, wrapped))
+        return self._opened(found[0], *db.execute(_BY_ID, found).fetchone())
 
-    def _level(self, level: str) -> str:
+    def _level(self, db: sqlite3.Connection, level: str) -> str:
         """The id of a level's key, which is made where there is none."""
-        found = self._db.execute("SELECT id FROM levels WHERE name = ?", (level,)).fetchone()
+        found = db.execute(_OF_LEVEL, (level,)).fetchone()
         if found is not None:
             return str(found[0])
         made = secrets.token_hex(LEVEL_DIGITS // 2)
-        wrapped = self._wrap.wrap(secrets.token_bytes(KEY_BYTES), made)
-        self._db.execute("INSERT INTO levels VALUES (?, ?, ?)", (made, level, wrapped))
+        wrapped = self._file.wrapped(secrets.token_bytes(KEY_BYTES), made)
+        db.execute("INSERT INTO levels VALUES (?, ?, ?)", (made, level, wrapped))
         return made
 
     def _opened(self, name: str, of_level: str, level: bytes, seeds: bytes) -> Key:
-        opened = Seeds.from_bytes(self._unwrapped(seeds, name))
-        return Key(name, self._unwrapped(level, of_level), opened)
+        opened = Seeds.from_bytes(self._file.opened(seeds, name))
+        return Key(name, self._file.opened(level, of_level), opened)
 
-    def _unwrapped(self, wrapped: bytes, name: str) -> bytes:
-        found = self._wrap.unwrap(wrapped, name)
-        if found is None:
-            raise StoreError(f"vault: {self.path}: key {name} does not open: it was changed")
-        return found
-
-    def _begun(self, create: bool) -> bytes:
-        """The secret behind names, made with the file; it proves the root key, too."""
-        self._db.executescript(_SCHEMA)
-        with self._changing() as db:
-            found = db.execute("SELECT wrapped FROM meta WHERE name = 'names'").fetchone()
+    def _puncture(self, db: sqlite3.Connection, record: Shred) -> None:
+        by_key: dict[str, list[str]] = {}
+        for key, digest in record.punctured:
+            by_key.setdefault(key, []).append(digest)
+        for key, digests in by_key.items():
+            found = db.execute("SELECT wrapped FROM keys WHERE id = ?", (key,)).fetchone()
             if found is None:
-                if not create:
-                    raise StoreError(MISSING.format(path=self.path))
-                names = secrets.token_bytes(KEY_BYTES)
-                wrapped = self._wrap.wrap(names, "names")
-                db.execute("INSERT INTO meta VALUES ('names', ?)", (wrapped,))
-                return names
-        opened = self._wrap.unwrap(found[0], "names")
-        if opened is None:
-            raise StoreError(f"vault: {self.path}: the keyring was wrapped with another key")
-        return opened
-
-    def _failed(self, error: sqlite3.Error) -> StoreError:
-        name = getattr(error, "sqlite_errorname", type(error).__name__)
-        return StoreError(f"vault: {self.path}: {name}")
+                continue
+            seeds = Seeds.from_bytes(self._file.opened(found[0], key))
+            for digest in digests:
+                seeds = seeds.without(digest)
+            wrapped = self._file.wrapped(seeds.to_bytes(), key)
+            db.execute("UPDATE keys SET wrapped = ? WHERE id = ?", (wrapped, key))
 
 
 _BY_ID: Final = """
 SELECT keys.level, levels.wrapped, keys.wrapped FROM keys
 JOIN levels ON levels.id = keys.level WHERE keys.id = ?
 """
-_BY_SUBJECT: Final = "SELECT id FROM keys WHERE subject = ? AND level = ?"
-_ADD_KEY: Final = "INSERT INTO keys VALUES (?, ?, ?, ?)"
-
-
-def _prepare(path: Path, create: bool) -> None:
-    """Make sure of a file that only its owner may read.
-
-    Raises:
-        StoreError: There is none and none is to be made, or others may read it.
-    """
-    if not create and not path.exists():
-        raise StoreError(MISSING.format(path=path))
-    try:
-        if create:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise StoreError(f"vault: {path}: {error.strerror}") from None
-    if mode & READABLE_BY_OTHERS:
-        raise StoreError(f"vault: {path}: others can read the keyring: expected chmod 600")
+_BY_SUBJECT: Final = "SELECT id FROM keys WHERE subject = ? AND level = ? AND retired = 0"
+_OF_SUBJECT: Final = "SELECT id FROM keys WHERE subject = ?"
+_OF_LEVEL: Final = "SELECT id FROM levels WHERE name = ?"
+_LEVELS: Final = f"""
+SELECT levels.name, count(keys.id) FROM levels LEFT JOIN keys ON keys.level = levels.id
+WHERE levels.name != '{PSEUDONYMS}' GROUP BY levels.name ORDER BY levels.name
+"""
+_KEYS_OF_TEXTS: Final = f"""
+SELECT keys.id, keys.retired FROM keys JOIN levels ON levels.id = keys.level
+WHERE levels.name != '{PSEUDONYMS}'
+"""
+_ADD_KEY: Final = "INSERT INTO keys (id, subject, level, wrapped) VALUES (?, ?, ?, ?)"

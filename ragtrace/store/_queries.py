@@ -31,7 +31,6 @@ __all__ = [
     "SAID_WHERE",
     "SPANS_REPLACED",
     "STATS",
-    "TEXTS",
     "TRACE_FLOWS",
     "TRACE_IDS",
     "TRACE_SPANS",
@@ -164,7 +163,7 @@ _MATCHES: Final[dict[Matched, str]] = {
     "source": "Source = {what:String}",
 }
 KINDS: Final = tuple(_MATCHES)
-_SAID_IN: Final = """{may_contents} AND Kept = 1
+_SAID_IN: Final = """{may_contents} AND Kept = 1 AND Gone = 0
 AND hasAllTokens(Words, {tokens:Array(String)}) AND NOT has({refuted:Array(String)}, Digest)"""
 SAID_KINDS: Final = f"SELECT DISTINCT Kind FROM contents WHERE {_SAID_IN}"
 """Of which kinds the texts with some words are: a table is only asked for those."""
@@ -227,19 +226,15 @@ ORDER BY Timestamp, SpanId, Ordinal, Version DESC
 LIMIT 1 BY Timestamp, SpanId, Ordinal
 """
 
-TEXTS: Final = """
-SELECT Digest, Kind, Level, Key, Text FROM contents
-WHERE {may_contents} AND Digest IN {digests:Array(String)} AND Kept = 1
-ORDER BY Digest, Kind, Level
-LIMIT 1 BY Digest
-"""
-
 STATS: Final = """
 SELECT
     (SELECT uniqExact(TraceId, SpanId) FROM otel_traces WHERE {may_otel_traces}),
     (SELECT count() FROM flows FINAL WHERE {may_flows}),
-    (SELECT count() FROM contents FINAL WHERE {may_contents}),
-    (SELECT countIf(Kept = 1) FROM contents FINAL WHERE {may_contents}),
+    (SELECT uniqExact(Digest, Kind, Level) FROM contents FINAL WHERE {may_contents}),
+    (
+        SELECT uniqExactIf((Digest, Kind, Level), Kept = 1 AND Gone = 0)
+        FROM contents FINAL WHERE {may_contents}
+    ),
     (
         SELECT if(count() = 0, 0, toUnixTimestamp64Nano(min(Timestamp)))
         FROM otel_traces WHERE {may_otel_traces}

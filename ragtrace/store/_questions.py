@@ -18,6 +18,7 @@ from ragtrace.store._entries import Head
 from ragtrace.store._lists import Ask, newest, newest_traces
 from ragtrace.store._pages import Place
 from ragtrace.store._reader import FlowFilter
+from ragtrace.store._readings import READINGS, Reading, Readings
 from ragtrace.store._rows import (
     DecisionRow,
     FlowEdge,
@@ -30,6 +31,8 @@ from ragtrace.store._rows import (
 )
 from ragtrace.store._sayings import asked_for, find
 from ragtrace.store._scope import scoped
+from ragtrace.store._shreds import Gone
+from ragtrace.store._texts import gone, texts
 from ragtrace.store._traces import SpanRow, Trace, TraceRow
 from ragtrace.store._vault import Vault
 
@@ -42,7 +45,6 @@ PREFIX_DIGITS: Final = 4
 
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{1,32}")
 _ALL: Final = FlowFilter()
-_AS_BYTES: Final[dict[str, Any]] = {"column_formats": {"Text": "bytes"}}
 
 
 class TraceNotFoundError(StoreError):
@@ -57,6 +59,7 @@ class Questions:
         self._vault = vault
         self._version = version
         self._days = Days()
+        self._readings = Readings(engine)
 
     def close(self) -> None:
         """Let go of the engine and the keyring."""
@@ -179,15 +182,33 @@ class Questions:
         return [ReachRow(row[0], flow) for row, flow in zip(rows, flows, strict=True)]
 
     def texts(self, digests: Iterable[str], *, access: Access) -> dict[str, str]:
-        """Give the texts that are kept among ``digests``.
+        """Give the texts that open among ``digests``; ``gone`` says what became of the others.
+
+        That they were read is on record before they are given.
 
         Raises:
-            StoreError: They are sealed and this store was opened without the key, or with
-                another one.
+            StoreError: The store was opened without the key, or the reading cannot be recorded.
         """
-        parameters = {"digests": sorted(set(digests))}
-        rows = self._rows("texts", sql.TEXTS, parameters, access, **_AS_BYTES)
-        return {row[0]: self._unseal(row) for row in rows}
+        return texts(self, digests, access)
+
+    def gone(self, digests: Iterable[str], *, access: Access) -> dict[str, Gone]:
+        """Say of each text among ``digests`` that was kept, and does not open, why not.
+
+        Raises:
+            StoreError: The store was opened without the key.
+        """
+        return gone(self, digests, access)
+
+    def readings(self, since: int = 0, limit: int = 1000, *, access: Access) -> list[Reading]:
+        """Give the newest readings of texts, newest first, to who may see everything.
+
+        Args:
+            since: Nanoseconds since the epoch, inclusive.
+            limit: How many.
+            access: Who asks.
+        """
+        rows = self._rows("readings", READINGS, {"since": since, "limit": limit}, access)
+        return [Reading(*map(_frozen, row)) for row in rows]
 
     def said(
         self, what: str, limit: int = 50, *, where: FlowFilter = _ALL, access: Access
@@ -206,10 +227,10 @@ class Questions:
             raise StoreError("store: the texts are sealed, and it was opened without the key")
         ask = self._as(access, "words")
 
-        def texts(digests: Iterable[str]) -> dict[str, str]:
+        def opened(digests: Iterable[str]) -> dict[str, str]:
             return self.texts(digests, access=access)
 
-        return find(ask, texts, self._vault.words, asked, where, limit)
+        return find(ask, opened, self._vault.words, asked, where, limit)
 
     def chained(self, trace_id: str, *, access: Access) -> list[ChainedStep]:
         """Say where the decisions of a trace are in the chains, by its whole id."""

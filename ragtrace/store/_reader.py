@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Protocol
 
 from ragtrace.store._rows import DecisionRow, FlowEdge, FlowRow, HourRow, ReachRow, SaidRow, Stats
+from ragtrace.store._shreds import Gone
 from ragtrace.store._traces import Trace, TraceRow
 
 if TYPE_CHECKING:
@@ -138,6 +139,9 @@ class Reader(Protocol):
 
     def heads(self) -> list[Head]:
         """The newest head of each chain: how far it is sealed."""
+
+    def gone(self, digests: Iterable[str]) -> dict[str, Gone]:
+        """What became of texts that were kept and do not open, by digest."""
 
     def stats(self) -> Stats:
         """How much is stored."""

@@ -99,24 +99,35 @@ def retain(client: Any, retention: Retention) -> None:
             client.command(f"ALTER TABLE {table} REMOVE TTL")
     for level, days in retention._each():
         condition = _of(level, retention)
-        client.command(_FORGET_TEXTS.replace("{level}", condition), parameters={"days": days})
+        for statement in (_EMPTY_TEXTS, _FORGET_TEXTS):
+            client.command(
+                statement.replace("{level}", condition),
+                parameters={"days": days},
+                settings={"mutations_sync": 1},
+            )
 
 
 _DEFINED: Final = """
 SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = {table:String}
 """
 
-_FORGET_TEXTS: Final = """
-DELETE FROM contents WHERE Stored < now() - toIntervalDay({days:UInt32}) AND {level}
+_OVER: Final = "Stored < now() - toIntervalDay({days:UInt32}) AND {level}"
+_NOT_USED: Final = """
 AND Digest NOT IN (
-    SELECT arrayJoin([Digest, PromptDigest, CompletionDigest]) FROM flows
-    WHERE Timestamp >= now() - toIntervalDay({days:UInt32})
+    SELECT arrayJoin([Digest, PromptDigest, CompletionDigest]) FROM flows WHERE {lately}
 )
 AND Digest NOT IN (
-    SELECT arrayJoin([PromptDigest, CompletionDigest]) FROM decisions
-    WHERE Timestamp >= now() - toIntervalDay({days:UInt32})
+    SELECT arrayJoin([PromptDigest, CompletionDigest]) FROM decisions WHERE {lately}
 )
 """
+_EMPTY_TEXTS: Final = (
+    f"ALTER TABLE contents UPDATE Text = '', Words = '', Gone = 1 WHERE Gone = 0 AND {_OVER}"
+    + _NOT_USED.replace("{lately}", "Timestamp >= now() - toIntervalDay({days:UInt32})")
+)
+"""What is left of a text says that there was one, for as long as anything names it."""
+_FORGET_TEXTS: Final = f"DELETE FROM contents WHERE Gone = 1 AND {_OVER}" + _NOT_USED.replace(
+    "{lately}", "1"
+)
 
 
 def _after(days: int) -> str:

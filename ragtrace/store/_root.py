@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import shlex
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -18,37 +20,80 @@ KEY_BYTES: Final = 32
 """AES-256."""
 READABLE_BY_OTHERS: Final = 0o077
 """Modes of a file that anybody but its owner can use."""
+COMMAND_SECONDS: Final = 30.0
+"""Of a command that asks a key service: those answer within a second, and a sign-in takes some."""
 NONCE_BYTES: Final = 12
 """What GCM is specified for."""
 
 
 def vault_key(environ: Mapping[str, str] | None = None) -> bytes | None:
-    """Read the root key from ``RAGTRACE_VAULT_KEY`` or the file beside it, if either is set.
+    """Come by the root key: ``RAGTRACE_VAULT_KEY``, else a command, else a file; if any is set.
+
+    ``RAGTRACE_VAULT_KEY_COMMAND`` is run without a shell, and says base64 of the key. Where
+    ``RAGTRACE_VAULT_KEY_FILE`` is set too, the command is given what is in the file, to unwrap it.
 
     Raises:
-        ConfigError: The file cannot be read, or others than its owner can read it, or what
-            is there is not base64 of 32 bytes.
+        ConfigError: The file cannot be read, or others than its owner can read it, the command
+            fails or takes too long, or what either says is not base64 of 32 bytes.
     """
     env = os.environ if environ is None else environ
-    text, where = config.VAULT_KEY.value(env), config.VAULT_KEY.variable
+    text, command = config.VAULT_KEY.value(env), config.VAULT_KEY_COMMAND.value(env)
     file = config.VAULT_KEY_FILE.value(env)
-    if text is None and file is not None:
-        where = config.VAULT_KEY_FILE.variable
-        try:
-            if Path(file).stat().st_mode & READABLE_BY_OTHERS:
-                raise ConfigError(f"{where}: others can read the file: expected chmod 600")
-            text = Path(file).read_text("ascii").strip()
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{where}: cannot be read: {type(error).__name__}") from None
-    if text is None:
-        return None
+    if text is not None:
+        return _key(text, config.VAULT_KEY.variable)
+    if command is not None:
+        wrapped = _held(file, private=False) if file is not None else b""
+        return _key(_said(command, wrapped), config.VAULT_KEY_COMMAND.variable)
+    if file is not None:
+        held = _held(file, private=True).decode("ascii", "replace")
+        return _key(held, config.VAULT_KEY_FILE.variable)
+    return None
+
+
+def _key(text: str, where: str) -> bytes:
     try:
-        key = base64.b64decode(text, validate=True)
+        key = base64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != KEY_BYTES:
         raise ConfigError(f"{where}: expected base64 of {KEY_BYTES} bytes")
     return key
+
+
+def _held(file: str, *, private: bool) -> bytes:
+    where = config.VAULT_KEY_FILE.variable
+    try:
+        if private and Path(file).stat().st_mode & READABLE_BY_OTHERS:
+            raise ConfigError(f"{where}: others can read the file: expected chmod 600")
+        return Path(file).read_bytes()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{where}: cannot be read: {type(error).__name__}") from None
+
+
+def _said(command: str, given: bytes) -> str:
+    """What a command says; neither that nor its complaints are ever repeated.
+
+    Raises:
+        ConfigError: It cannot be run, fails, or takes too long.
+    """
+    where = config.VAULT_KEY_COMMAND.variable
+    try:
+        words = shlex.split(command)
+        done = subprocess.run(
+            words,
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+    except (OSError, ValueError, IndexError) as error:
+        raise ConfigError(f"{where}: cannot be run: {type(error).__name__}") from None
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"{where}: not done after {COMMAND_SECONDS:.0f} seconds") from None
+    if done.returncode != 0:
+        raise ConfigError(f"{where}: exit status {done.returncode}: expected 0 and a key in base64")
+    return done.stdout.decode("ascii", "replace")
 
 
 class Wrap:

@@ -12,6 +12,7 @@ from ragtrace.store._pages import Place
 from ragtrace.store._questions import REACH_LIMIT, Questions
 from ragtrace.store._reader import FlowFilter
 from ragtrace.store._rows import DecisionRow, FlowEdge, FlowRow, HourRow, ReachRow, SaidRow, Stats
+from ragtrace.store._shreds import Gone
 from ragtrace.store._traces import Trace, TraceRow
 
 __all__ = ["Seen"]
@@ -82,6 +83,10 @@ class Seen:
     def heads(self) -> list[Head]:
         """The newest head of each chain."""
         return self._store.heads(access=self._access)
+
+    def gone(self, digests: Iterable[str]) -> dict[str, Gone]:
+        """What became of texts that were kept and do not open, by digest."""
+        return self._store.gone(digests, access=self._access)
 
     def stats(self) -> Stats:
         """How much is stored."""

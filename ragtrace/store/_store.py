@@ -19,8 +19,11 @@ from ragtrace.store._reader import ContentLike, SpanLike
 from ragtrace.store._retention import Retention, retain
 from ragtrace.store._schema import migrate, tokens, version
 from ragtrace.store._seen import Seen
+from ragtrace.store._shred import ShredPlan, expire_keys, finish_shreds, plan_shred, shred, vault_of
+from ragtrace.store._shreds import Shred, Target
 from ragtrace.store._told_first import told_first
 from ragtrace.store._vault import Vault
+from ragtrace.store._vault_state import VaultLevel, vault_levels
 
 __all__ = ["Store"]
 
@@ -96,6 +99,8 @@ class Store(Questions):
                 if vault_key is not None:
                     vault = Vault(open_keyring(client, address, vault_key))
             store = cls(engine, vault, schema)
+            if vault is not None:
+                finish_shreds(store)
         except BaseException:
             engine.close()
             raise
@@ -115,6 +120,51 @@ class Store(Questions):
         """File of the keys of texts; ``None`` where none are kept."""
         return self._vault.keyring.path if self._vault is not None else None
 
+    def shreds(self) -> list[Shred]:
+        """Give what was shredded so far, the oldest first.
+
+        Raises:
+            StoreError: The store was opened without the key, or the keyring cannot be read.
+        """
+        return [record for record, _ in vault_of(self).keyring.shreds()]
+
+    def rotate(self, root: bytes) -> int:
+        """Wrap the keyring with another root key, and give how many entries it has.
+
+        The store goes on; whoever else has it open is to be started again with the new key.
+
+        Raises:
+            StoreError: Nothing was changed.
+        """
+        return vault_of(self).keyring.rotate(root)
+
+    def vault_levels(self) -> list[VaultLevel]:
+        """Count keys and texts, by level.
+
+        Raises:
+            StoreError: The store was opened without the key, or cannot be read.
+        """
+        return vault_levels(self)
+
+    def plan_shred(self, kind: Target, name: str, *, derived: bool = False) -> ShredPlan:
+        """Say what shredding a document, user, session or level would destroy.
+
+        Raises:
+            StoreError: The store was opened without the key, or cannot be read.
+        """
+        return plan_shred(self, kind, name, derived=derived)
+
+    def shred(
+        self, kind: Target, name: str, *, by: str, reason: str, derived: bool = False
+    ) -> Shred:
+        """Destroy what ``plan_shred`` says, on record.
+
+        Raises:
+            StoreError: Nothing was destroyed; or rows are left to be emptied, which is done when
+                the store is opened next.
+        """
+        return shred(self, kind, name, by=by, reason=reason, derived=derived)
+
     def retain(self, retention: Retention) -> None:
         """Keep to ``retention`` from now on, and remove the texts whose time is over.
 
@@ -123,6 +173,8 @@ class Store(Questions):
         """
         with self._engine.writing("store: retention") as client:
             retain(client, retention)
+        if self._vault is not None:
+            expire_keys(self)
 
     def back_up(self, destination: Path) -> int:
         """Copy everything to a new directory or ``.zip``, and give its size in bytes.
@@ -146,7 +198,10 @@ class Store(Questions):
         """
         address = self._engine.address
         with self._engine.writing(f"restore {source}") as client:
-            return restore(client, address.database, str(source), _fit(address))
+            version = restore(client, address.database, str(source), _fit(address))
+        if self._vault is not None:
+            finish_shreds(self)
+        return version
 
     def __enter__(self) -> Self:
         """Use it for a while."""

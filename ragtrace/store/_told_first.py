@@ -19,7 +19,7 @@ __all__ = ["told_first"]
 
 _ROPES: Final = """
 SELECT Digest, Kind, Level, Key, Text FROM contents WHERE {may_contents}
-AND Digest IN {digests:Array(String)} AND Kind = 'prompt' AND Kept = 1
+AND Digest IN {digests:Array(String)} AND Kind = 'prompt' AND Kept = 1 AND Gone = 0
 """
 
 

@@ -152,9 +152,39 @@ CREATE TABLE IF NOT EXISTS contents (
     Stored DateTime('UTC') DEFAULT now(), -- when it came last
     Words String CODEC(ZSTD(1)), -- keyed hashes of the text's words
     Key String CODEC(ZSTD(1)), -- what it was sealed with, and so whose it is
+    Gone UInt8 DEFAULT 0, -- 1 where the text was shredded or is over: what is left says so
     INDEX idx_words Words TYPE text(tokenizer = 'splitByNonAlpha')
 ) ENGINE = {replicated}ReplacingMergeTree(Kept)
 ORDER BY (Digest, Kind, Level, Key)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- What was shredded, by whom and why, as the keyring has it too. Rows are added and never changed.
+CREATE TABLE IF NOT EXISTS shreds (
+    Shred String,
+    Timestamp DateTime64(9, 'UTC'),
+    Kind LowCardinality(String),
+    Name String, -- of a user or session, what stands for it
+    Who String,
+    Why String,
+    Texts UInt64,
+    Keys Array(String) CODEC(ZSTD(1)),
+    Punctured Array(Tuple(String, String)) CODEC(ZSTD(1)) -- keys and the digests they forgot
+) ENGINE = {replicated}ReplacingMergeTree
+ORDER BY (Timestamp, Shred)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- Who was given which texts, or refused them; never a text. Rows are added and never changed.
+CREATE TABLE IF NOT EXISTS readings (
+    Timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    Reading String CODEC(ZSTD(1)),
+    Reader LowCardinality(String),
+    Digests Array(String) CODEC(ZSTD(1)),
+    Levels Array(LowCardinality(String)),
+    Texts UInt32,
+    Refused UInt32
+) ENGINE = {replicated}ReplacingMergeTree
+PARTITION BY toYYYYMM(Timestamp)
+ORDER BY (Timestamp, Reading)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- One row per step that was decided about. Rows are added and never changed.
