@@ -112,18 +112,14 @@ def kept(reader: Reader, span: SpanRow) -> Kept:
 
 
 def read_texts(reader: Reader, digests: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Texts by digest; and, of those that do not open, why. One that does not open is named by the
-    error and left out of the next try.
-    """
-    wanted, faults = set(digests), dict[str, str]()
-    while wanted:
-        try:
-            return reader.texts(wanted), faults
-        except StoreError as error:
-            named = {name for name in wanted if name in str(error)} or set(wanted)
-            faults |= dict.fromkeys(named, str(error))
-            wanted -= named
-    return {}, faults
+    """Texts by digest; and, of those that were kept and do not open, why."""
+    wanted = set(digests)
+    try:
+        found = reader.texts(wanted)
+        gone = reader.gone(wanted - found.keys()) if wanted - found.keys() else {}
+    except StoreError as error:
+        return {}, dict.fromkeys(wanted, str(error))
+    return found, {name: one.said for name, one in gone.items()}
 
 
 def _checked(name: str, found: Mapping[str, str], faults: dict[str, str]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
 
 from ragtrace.store._rows import Row, _frozen
@@ -79,6 +80,18 @@ class Gone(Row):
     why: Why
     time_ns: int = 0
     shred: str = ""
+
+    @property
+    def said(self) -> str:
+        """The same in words."""
+        day = datetime.fromtimestamp(self.time_ns // 10**9, UTC).strftime(" on %Y-%m-%d")
+        if self.why == "shredded":
+            return f"shredded{day}"
+        if self.why == "expired":
+            return f"expired{day if self.time_ns else ''}: its level's period was over"
+        if self.why == "damaged":
+            return "corrupted: what is stored does not open, it was changed since it was sealed"
+        return "its key is in no keyring: the keyring is older than the text"
 
 
 class Shredded:

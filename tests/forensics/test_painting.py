@@ -168,6 +168,9 @@ class Vault:
             raise StoreError("sealed")
         return {name: self._texts[name] for name in digests if name in self._texts}
 
+    def gone(self, digests: Any) -> dict[str, Any]:
+        return {}
+
 
 def test_a_prompt_that_does_not_have_its_digest_is_not_shown() -> None:
     """A changed text is left out and named; a rope of another prompt, no rope at all, a vault that
