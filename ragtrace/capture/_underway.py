@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence, Set
 from contextvars import ContextVar, Token
+from typing import Any, Final
 
 from ragtrace.capture._call import Call
 from ragtrace.model import Message
 
 __all__ = ["asking", "is_asked"]
 
+_nobodys: Final[ContextVar[Any]] = ContextVar("ragtrace_nobodys")
 _underway: ContextVar[tuple[Call, ...]] = ContextVar("ragtrace_underway", default=())
 
 
@@ -18,19 +20,28 @@ class asking:
     """What is called inside is how these calls are made: a framework asks by way of an SDK.
 
     Never held across a ``yield`` to the application.
+
+    Args:
+        calls: That are being made.
+        variable: Where an integration looks for what it is doing itself, if it does.
+        value: That.
     """
 
-    # A class and no generator: every delta of a stream passes one, which takes thrice as long.
-    __slots__ = ("_calls", "_token")
+    # A class and no generator, and one for both variables: every delta of a stream passes one.
+    __slots__ = ("_before", "_calls", "_token", "_value", "_variable")
 
-    def __init__(self, *calls: Call) -> None:
-        self._calls = calls
+    def __init__(
+        self, *calls: Call, variable: ContextVar[Any] | None = None, value: Any = None
+    ) -> None:
+        self._calls, self._variable, self._value = calls, variable or _nobodys, value
 
     def __enter__(self) -> None:
+        self._before: Token[Any] = self._variable.set(self._value)
         self._token: Token[tuple[Call, ...]] = _underway.set(self._calls)
 
     def __exit__(self, *_: object) -> None:
         _underway.reset(self._token)
+        self._variable.reset(self._before)
 
 
 def is_asked(messages: Sequence[Message]) -> bool:

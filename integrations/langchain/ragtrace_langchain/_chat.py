@@ -114,10 +114,19 @@ class _Hooks:
             with talk.ended() if owned else nullcontext(), talk.stream():
                 tell, args, kwargs = overheard(talk.armed, args, kwargs)
                 source = original(model, talk.messages if owned else messages, *args, **kwargs)
-                for chunk in _guarded(talk, source):
-                    if talk.armed:
+                if talk.armed:
+                    for chunk in _guarded(talk, source):
                         tell(chunk)
-                    yield chunk
+                        yield chunk
+                    return
+                around, note = talk.around(), talk.note
+                while True:
+                    with around:
+                        said = next(source, None)
+                    if said is None:
+                        return
+                    note(said)
+                    yield said
 
         return chunks
 
@@ -136,10 +145,20 @@ class _Hooks:
             with talk.ended() if owned else nullcontext(), talk.stream():
                 tell, args, kwargs = overheard(talk.armed, args, kwargs)
                 source = original(model, talk.messages if owned else messages, *args, **kwargs)
-                async for chunk in _aguarded(talk, source):
-                    if talk.armed and (told := tell(chunk)) is not None:
-                        await told
-                    yield chunk
+                if talk.armed:
+                    async for chunk in _aguarded(talk, source):
+                        if (told := tell(chunk)) is not None:
+                            await told
+                        yield chunk
+                    return
+                around, note = talk.around(), talk.note
+                while True:
+                    with around:
+                        said = await anext(source, None)
+                    if said is None:
+                        return
+                    note(said)
+                    yield said
 
         return chunks
 
@@ -156,32 +175,24 @@ class _Hooks:
 
 
 def _guarded(talk: Talk, source: Iterator[Any]) -> Iterator[ChatGenerationChunk]:
-    around, armed = talk.around(), talk.armed
+    around = talk.around()
     while True:
         with around:
             chunk = next(source, None)
         if chunk is None:
             break
-        if armed:
-            yield from talk.chunks(chunk)
-        else:
-            talk.note(chunk)
-            yield chunk
+        yield from talk.chunks(chunk)
     yield from talk.tail()
 
 
 async def _aguarded(talk: Talk, source: AsyncIterator[Any]) -> AsyncIterator[ChatGenerationChunk]:
-    around, armed = talk.around(), talk.armed
+    around = talk.around()
     while True:
         with around:
             chunk = await anext(source, None)
         if chunk is None:
             break
-        if armed:
-            for kept in talk.chunks(chunk):
-                yield kept
-        else:
-            talk.note(chunk)
-            yield chunk
+        for kept in talk.chunks(chunk):
+            yield kept
     for kept in talk.tail():
         yield kept

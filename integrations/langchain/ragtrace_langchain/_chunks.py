@@ -10,13 +10,19 @@ from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from ragtrace.capture import TEXT, Call, unread
 
-__all__ = ["Chunks", "without_tokens"]
+__all__ = ["Chunks", "without_tokens", "words_of"]
 
 Shape = Callable[[Any], Any]
 """Puts a text where in a message it was found."""
 
 _REPEATS: Final = ("logprobs",)
 """Keys of what is told about an answer that hold it once more, token by token."""
+
+_BESIDE: Final = (
+    *("tool_call_chunks", "tool_calls", "invalid_tool_calls"),
+    *("additional_kwargs", "response_metadata", "usage_metadata"),
+)
+"""Fields of a chunk that are empty where it is words and nothing else."""
 
 _IDENTITY: Final = ("type", "index")
 """Keys by which LangChain finds the block of an earlier chunk that a later one continues."""
@@ -40,7 +46,7 @@ class Chunks:
 
     def guarded(self, message: BaseMessage) -> AIMessageChunk:
         """The chunk with every text in it guarded."""
-        if (words := _words(message)) is not None:
+        if (words := words_of(message)) is not None:
             said = self._say(words, TEXT, _chunk)
             same = cast("AIMessageChunk", message)
             return same if said == words else same.model_copy(update={"content": said})
@@ -64,9 +70,6 @@ class Chunks:
 
     def note(self, message: BaseMessage) -> None:
         """Note every text of a chunk that leaves as it is."""
-        if (words := _words(message)) is not None:
-            self._call.say(words)
-            return
         self._content(message.content)
         for call in getattr(message, "tool_call_chunks", ()):
             self._arguments(call)
@@ -127,19 +130,16 @@ class Chunks:
         return tool_call_chunk(name=call["name"], args=said, id=call["id"], index=index)
 
 
-def _words(message: BaseMessage) -> str | None:
+def words_of(message: BaseMessage) -> str | None:
     """The text of a chunk that is a string and nothing else, as almost all are."""
-    if (
-        type(message) is not AIMessageChunk
-        or message.tool_call_chunks
-        or message.tool_calls
-        or message.invalid_tool_calls
-        or message.additional_kwargs
-        or message.response_metadata
-        or message.__pydantic_extra__
-    ):
+    if type(message) is not AIMessageChunk or message.__pydantic_extra__:
         return None
-    return message.content if isinstance(message.content, str) else None
+    fields = message.__dict__
+    for name in _BESIDE:
+        if fields[name]:
+            return None
+    content = fields["content"]
+    return content if type(content) is str else None
 
 
 def _chunk(content: Any) -> AIMessageChunk:

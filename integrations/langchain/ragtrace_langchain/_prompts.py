@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -107,15 +107,10 @@ class Asked:
         asked = _asked.get()
         return asked if asked is not None and asked._model is model else None
 
-    @contextmanager
-    def found(self) -> Iterator[None]:
+    def found(self) -> AbstractContextManager[None]:
         """Be found by ``around``; never held across a ``yield`` to the application."""
-        token = _asked.set(self)
-        try:
-            with asking(*(self._prompts[place].call for place in self.kept)):
-                yield
-        finally:
-            _asked.reset(token)
+        calls = [self._prompts[place].call for place in self.kept]
+        return asking(*calls, variable=_asked, value=self)
 
     @contextmanager
     def ended(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from ragtrace.capture import Call, Model, asking, current
 from ragtrace.model import Message
-from ragtrace_langchain._chunks import Chunks, without_tokens
+from ragtrace_langchain._chunks import Chunks, without_tokens, words_of
 from ragtrace_langchain._held import held
 from ragtrace_langchain._messages import Parts
 from ragtrace_langchain._turns import Turns
@@ -26,23 +26,6 @@ def model_of(model: Any, operation: str) -> Model:
     """What is known of a model object without asking anybody."""
     name = held(model, "model_name") or held(model, "model")
     return Model(operation, name if isinstance(name, str) else None, held(model, "_llm_type"))
-
-
-class _Around:
-    """Has a talk be found; every delta of a stream passes the same one."""
-
-    __slots__ = ("_asking", "_talk", "_token")
-
-    def __init__(self, talk: Talk, asked: asking) -> None:
-        self._talk, self._asking = talk, asked
-
-    def __enter__(self) -> None:
-        self._token = _current.set(self._talk)
-        self._asking.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        self._asking.__exit__(*error)
-        _current.reset(self._token)
 
 
 class Talk:
@@ -98,7 +81,7 @@ class Talk:
 
     def around(self) -> AbstractContextManager[None]:
         """Be found by ``inside``; never held across a ``yield`` to the application."""
-        return _Around(self, asking(self._call))
+        return asking(self._call, variable=_current, value=self)
 
     @property
     def blocked(self) -> bool:
@@ -149,9 +132,11 @@ class Talk:
     def note(self, chunk: ChatGenerationChunk) -> None:
         """Note a chunk of a stream in which nothing is guarded: it leaves as it is."""
         message = chunk.message
-        if held(message, "usage_metadata"):
+        if (words := words_of(message)) is not None:
+            self._call.say(words)
+        else:
             self._note_usage(message)
-        self._chunks.note(message)
+            self._chunks.note(message)
 
     def _guarded(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
         message = self._chunks.guarded(chunk.message)

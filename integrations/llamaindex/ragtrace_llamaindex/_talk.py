@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -74,15 +74,9 @@ class Talk:
         as_prompt = getattr(self._model, "messages_to_prompt", None)
         return as_prompt is not None and asked.given == as_prompt(self.prompt)
 
-    @contextmanager
-    def around(self) -> Iterator[None]:
+    def around(self) -> AbstractContextManager[None]:
         """Be found by ``inside``; never held across a ``yield`` to the application."""
-        token = _current.set(self)
-        try:
-            with asking(self._call):
-                yield
-        finally:
-            _current.reset(token)
+        return asking(self._call, variable=_current, value=self)
 
     @contextmanager
     def ended(self) -> Iterator[None]:
