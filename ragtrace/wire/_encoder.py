@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any, Final
 
 from ragtrace.attribution import Account
@@ -29,6 +30,8 @@ PARTS: Final = 56
 oldest beyond that: 24 are its own, 48 OpenInference's documents."""
 
 _ACCOUNTED: Final = tuple(part.name for part in fields(Account))
+_ACCOUNT: Final = "{" + ",".join(f'"{part}":%d' for part in _ACCOUNTED) + "}"
+_parts_of: Final = attrgetter(*_ACCOUNTED)
 
 AttributeValue = str | bool | int | float
 
@@ -77,7 +80,7 @@ def encode_account(account: Account) -> dict[str, AttributeValue]:
     """Where the characters of a prompt came from."""
     return {
         names.PROMPT_ACCOUNTED: account.accounted,
-        names.PROMPT_ACCOUNT: as_json({part: getattr(account, part) for part in _ACCOUNTED}),
+        names.PROMPT_ACCOUNT: _ACCOUNT % _parts_of(account),
     }
 
 

@@ -17,6 +17,9 @@ REMEMBERED: Final = 4_096
 ROLES: Final = 64
 """Combinations of roles that are kept; conversations have some five roles."""
 
+_SPAN: Final = "[%d,%d,%d,%d,%d]"
+_RUN: Final = "[%d,%d,%d]"
+
 _same: Final[dict[tuple[object, ...], tuple[object, str]]] = {}
 """By everything that is in the text; with it what is named by its place in memory, which stays."""
 
@@ -78,9 +81,9 @@ def _of_roles(roles: tuple[str, ...]) -> str:
 
 
 def _of_attribution(found: Attribution) -> str:
-    spans = [[*span[:5]] for span in found.spans]
-    runs = [[span.symbols, span.evidence, int(span.verbatim)] for span in found.spans]
-    said = f',"verdict":"{found.verdict}","spans":{spans},"runs":{runs}'.replace(" ", "")
+    spans = ",".join([_SPAN % span[:5] for span in found.spans])
+    runs = ",".join([_RUN % (one.symbols, one.evidence, one.verbatim) for one in found.spans])
+    said = f',"verdict":"{found.verdict}","spans":[{spans}],"runs":[{runs}]'
     if found.whole:
         said += ',"whole":true'
     return f'{said},"group":{as_json(list(found.group))}' if found.group else said

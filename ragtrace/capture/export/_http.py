@@ -22,6 +22,10 @@ REFUSED: Final = frozenset({400, 413, 415, 422, 500})
 the address, a proxy, the load. OTLP forbids to repeat some of those; the body is kept for when that
 is put right, and asked about ever more seldom."""
 
+FAST: Final = 1
+"""How hard bodies are compressed. They say the same again and again: this makes an eighth of them
+in two fifths of the time that a tenth would take."""
+
 
 class HttpTransport:
     """Sends bodies by HTTP, with the address, headers, certificates, compression and timeout of
@@ -90,8 +94,8 @@ class _Overheard(Session):
 def _compressed(body: bytes, headers: Any) -> bytes:
     encoding = headers.get("content-encoding")
     if encoding == "gzip":
-        return gzip.compress(body, 6)
-    return zlib.compress(body) if encoding == "deflate" else body
+        return gzip.compress(body, FAST)
+    return zlib.compress(body, FAST) if encoding == "deflate" else body
 
 
 def _seconds(said: str | None) -> float | None:
