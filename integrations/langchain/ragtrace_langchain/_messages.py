@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from langchain_core.messages import BaseMessage
@@ -12,6 +13,9 @@ from ragtrace.model import Message
 from ragtrace_langchain._held import held
 
 __all__ = ["Parts"]
+
+KINDS: Final = 64
+"""Classes of messages that are remembered; LangChain has some ten."""
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
 """LangChain's message types by the names of the GenAI conventions; others are the same."""
@@ -33,8 +37,7 @@ class Parts:
         found: list[Message] = []
         for place, message in enumerate(self._given):
             role = _ROLES.get(message.type, message.type)
-            for field in _FIELDS:
-                value = held(message, field)
+            for field, value in _values(message):
                 if type(value) is str:  # as almost all contents are
                     self._paths.append((place, field, ()))
                     found.append(Message(role, value))
@@ -75,6 +78,19 @@ class Parts:
             message = out[place]
             setattr(message, field, replaced(getattr(message, field), path, after.text))
         return out
+
+
+def _values(message: BaseMessage) -> list[tuple[str, Any]]:
+    if message.__pydantic_extra__ or _makes_its_own(type(message)):
+        return [(field, held(message, field)) for field in _FIELDS]
+    own = message.__dict__
+    return [(field, own[field]) for field in _FIELDS if field in own]
+
+
+@lru_cache(KINDS)
+def _makes_its_own(kind: type) -> bool:
+    """Whether a class of messages works out one of the fields, instead of holding it."""
+    return any(field in one.__dict__ for one in kind.__mro__ for field in _FIELDS)
 
 
 def _is_said(content: Any, path: Path) -> bool:

@@ -108,7 +108,9 @@ class Talk:
                 _filter(generation, self._whole)
             if not self.streamed:
                 parts = Parts([generation.message])
-                self._call.record(str(generation.message.text), *parts.texts(parts.aside))
+                content = generation.message.content
+                said = content if type(content) is str else str(generation.message.text)
+                self._call.record(said, *parts.texts(parts.aside))
         return result
 
     def cached(self, generations: list[ChatGeneration]) -> list[ChatGeneration]:
