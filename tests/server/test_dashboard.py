@@ -24,7 +24,7 @@ from ragtrace.server import Auth
 from ragtrace.server.dashboard import Levels
 from ragtrace.server.dashboard._asked import Asked
 from ragtrace.server.dashboard._map import flow_map, told_beyond
-from ragtrace.store import OWNER, FlowFilter, Store
+from ragtrace.store import OWNER, Chain, FlowFilter, SealKey, Store
 from ragtrace.wire import ContentRecord, Piece, Rope, SpanRecord
 from tests.engine import flow, span, store
 from tests.web import client_of, get, run, served
@@ -157,7 +157,11 @@ def test_the_data_of_a_page_is_that_of_the_api(store: Store) -> None:
     assert [{**edge, "beyond": 1} for edge in edges["edges"]] == of_map["edges"]
     assert of_list == listed
     assert {**of_reach, **reached} == {**reached, "timeline": of_reach["timeline"]}
-    assert {**of_trace, **traced} == {**traced, "prompts": of_trace["prompts"]}
+    assert {**of_trace, **traced} == {
+        **traced,
+        "prompts": of_trace["prompts"],
+        "chained": [],
+    }
     (prompt,) = of_trace["prompts"].values()
     assert "".join(one["text"] for one in prompt["messages"][0]["stretches"]) == (
         f"before {SECRET} after"
@@ -188,6 +192,19 @@ def test_a_list_goes_on_where_it_ended(store: Store) -> None:
         cursor = answer.json()["next"]
         assert ("Older" in texts(page)) == (cursor is not None)
     assert seen == [f"{n:016x}" for n in range(5, 0, -1)]
+
+
+def test_a_trace_says_where_its_decisions_are_in_the_chain(store: Store, tmp_path: Path) -> None:
+    """With the time since when a head covers them, once one does."""
+    fill(store)
+    chain = Chain(store, SealKey.new(tmp_path / "seal.pem"))
+    chain.catch_up()
+    (before,) = run(store, get(f"/trace/{TRACE}"))
+    assert "In the chain: entry 1, not sealed yet" in texts(before)
+    chain.seal()
+    after, tree = run(store, get(f"/trace/{TRACE}"), get(f"/trace/{TRACE}.json"))
+    assert "In the chain: entry 1, sealed 2" in texts(after)
+    assert [one["seq"] for one in tree.json()["chained"]] == [1]
 
 
 def test_what_was_told_beyond_clearance_is_counted(store: Store) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ragtrace.forensics import Painted, TraceView, kept, paint, trace
 from ragtrace.server.dashboard._levels import Levels
-from ragtrace.store import Access, Reader
+from ragtrace.store import Access, ChainedStep, Reader
 from ragtrace.wire import names
 
 __all__ = ["Call", "Traced", "traced"]
@@ -57,15 +57,18 @@ class Traced:
 
     Attributes:
         calls: By span id.
+        chained: Where its decisions are in the chains.
     """
 
     view: TraceView
     calls: dict[str, Call]
+    chained: tuple[ChainedStep, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Give the trace as ``/v1/trace`` does, with ``prompts`` by span id."""
+        """Give the trace as ``/v1/trace`` does, with ``prompts`` by span id, and ``chained``."""
         prompts = {span_id: call.as_json() for span_id, call in self.calls.items()}
-        return {**self.view.as_json(), "prompts": prompts}
+        chained = [step.as_json() for step in self.chained]
+        return {**self.view.as_json(), "prompts": prompts, "chained": chained}
 
 
 def traced(reader: Reader, trace_id: str, access: Access, levels: Levels) -> Traced:
@@ -95,4 +98,4 @@ def traced(reader: Reader, trace_id: str, access: Access, levels: Levels) -> Tra
             completion_level=said.get(names.COMPLETION_LEVEL, ""),
             completion=held.completion,
         )
-    return Traced(view, calls)
+    return Traced(view, calls, tuple(reader.chained(view.trace_id)))

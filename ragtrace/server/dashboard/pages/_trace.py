@@ -22,8 +22,8 @@ from ragtrace.server.dashboard.pages._parts import (
 from ragtrace.server.dashboard.pages._prompt import draw_prompt
 from ragtrace.server.dashboard.pages._reach import WORDS, outcome_badge
 from ragtrace.server.dashboard.pages._tags import tag, tree
-from ragtrace.server.dashboard.pages._words import or_nobody, took
-from ragtrace.store import FlowRow
+from ragtrace.server.dashboard.pages._words import moment, or_nobody, took
+from ragtrace.store import ChainedStep, FlowRow
 from ragtrace.wire import names
 
 __all__ = ["draw_trace"]
@@ -45,10 +45,19 @@ def draw_trace(seen: Look, answer: Traced) -> None:
             if step.flows or call is not None:
                 with tag("section", "", "card step", id=f"span-{step.span.span_id}"):
                     _heading(step)
+                    for entry in answer.chained:
+                        if entry.span_id == step.span.span_id:
+                            tag("p", _linked(entry), "quiet")
                     if step.flows:
                         _flows(seen, step.flows)
                     if call is not None:
                         draw_prompt(seen, call)
+
+
+def _linked(entry: ChainedStep) -> str:
+    sealed = f"sealed {moment(entry.sealed_ns)}" if entry.sealed_ns else "not sealed yet"
+    again = ", in the place of an earlier entry" if entry.supersedes else ""
+    return f"In the chain: entry {entry.seq}, {sealed}{again}"
 
 
 def _summary(seen: Look, view: TraceView) -> None:
