@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "store",
     "trace",
     "vault",
+    "whatif",
 )
 """Names are fixed; each is ``command`` in the module of that name with an underscore before it."""
 

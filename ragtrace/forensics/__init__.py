@@ -2,6 +2,7 @@
 
 from ragtrace.forensics._again import FlowAgain, LevelAgain, StepAgain
 from ragtrace.forensics._asked import MOST_TRACES, TLP, EvidenceAsked, PolicyText, Tlp
+from ragtrace.forensics._candidate import Candidate
 from ragtrace.forensics._evidence import export_evidence, signed_by
 from ragtrace.forensics._judge_again import judge_again
 from ragtrace.forensics._kept import Kept, Missing, kept
@@ -9,7 +10,7 @@ from ragtrace.forensics._outcome import Outcome, outcome, outcomes
 from ragtrace.forensics._painting import Painted, Stretch, paint
 from ragtrace.forensics._reach import Reach, ReachCounts, reach
 from ragtrace.forensics._recorded import RecordedStep, recorded
-from ragtrace.forensics._replay import Candidate, Replay, ReplayStep, Timed, replay
+from ragtrace.forensics._replay import Replay, ReplayStep, Timed, replay
 from ragtrace.forensics._rerun import Dependence, Prices, Rerun, VariantAnswers, rerun
 from ragtrace.forensics._rerun_endpoint import Endpoint
 from ragtrace.forensics._rerun_judged import JudgedVariant, judge_rerun
@@ -25,6 +26,7 @@ from ragtrace.forensics._then_and_now import (
     then_and_now,
 )
 from ragtrace.forensics._trace import Step, TraceView, trace
+from ragtrace.forensics._what_if import Judged, WhatIf, what_if
 
 __all__ = [
     "MOST_TRACES",
@@ -38,6 +40,7 @@ __all__ = [
     "FiledToday",
     "FlowAgain",
     "IndexedToday",
+    "Judged",
     "JudgedVariant",
     "Kept",
     "LevelAgain",
@@ -66,6 +69,7 @@ __all__ = [
     "TraceView",
     "Variant",
     "VariantAnswers",
+    "WhatIf",
     "export_evidence",
     "judge_again",
     "judge_rerun",
@@ -82,4 +86,5 @@ __all__ = [
     "similarity",
     "then_and_now",
     "trace",
+    "what_if",
 ]

@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from ragtrace.forensics._again import StepAgain
+from ragtrace.forensics._candidate import Candidate
 from ragtrace.forensics._judge_again import judge_again
 from ragtrace.forensics._kept import Kept, kept
 from ragtrace.forensics._recorded import recorded
-from ragtrace.forensics._said import Lines
 from ragtrace.forensics._trace import Step, TraceView, trace
-from ragtrace.policy import Policy, lines_of, read_policy
 from ragtrace.store import Reader, SpanRow, TraceNotFoundError
 from ragtrace.wire import names
 
-__all__ = ["Candidate", "Replay", "ReplayStep", "Timed", "replay"]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A policy at hand.
-
-    Attributes:
-        name: Path of its file, or whatever it is called.
-        lines: Where its rules stand in the file.
-    """
-
-    policy: Policy
-    name: str = "policy.yaml"
-    lines: Lines = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, path: str | Path) -> Candidate:
-        """The policy in the file at ``path``.
-
-        Raises:
-            PolicyFileError: It cannot be read or is not what it should be.
-        """
-        policy = read_policy(path)
-        return cls(policy, str(path), lines_of(Path(path).read_bytes(), str(path)))
+__all__ = ["Replay", "ReplayStep", "Timed", "replay"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from ragtrace.store._foreign import (
     withdraw,
     withdraw_texts,
 )
+from ragtrace.store._judged import FlowKind, JudgedFlow, JudgedRow, Judging
 from ragtrace.store._pages import Place
 from ragtrace.store._questions import REACH_LIMIT, TraceNotFoundError
 from ragtrace.store._reader import ContentLike, FlowFilter, Reader, SpanLike
@@ -74,11 +75,15 @@ __all__ = [
     "Entry",
     "FlowEdge",
     "FlowFilter",
+    "FlowKind",
     "FlowLine",
     "FlowRow",
     "Gone",
     "Head",
     "HourRow",
+    "JudgedFlow",
+    "JudgedRow",
+    "Judging",
     "Matched",
     "OriginRow",
     "Place",

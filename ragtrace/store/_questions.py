@@ -15,6 +15,15 @@ from ragtrace.store._chained import ChainedStep, chained_steps, last_heads
 from ragtrace.store._days import Days
 from ragtrace.store._engine import Engine
 from ragtrace.store._entries import Head
+from ragtrace.store._judged import (
+    FlowKind,
+    JudgedFlow,
+    JudgedRow,
+    Judging,
+    judged,
+    judged_kinds,
+    judged_sample,
+)
 from ragtrace.store._lists import Ask, newest, newest_traces
 from ragtrace.store._pages import Place
 from ragtrace.store._reader import FlowFilter
@@ -239,6 +248,33 @@ class Questions:
     def heads(self, *, access: Access) -> list[Head]:
         """Give the newest head of each chain: how far it is sealed."""
         return last_heads(self, access)
+
+    def judged(
+        self, judging: Judging, settled: Sequence[str], where: FlowFilter = _ALL, *, access: Access
+    ) -> list[JudgedRow]:
+        """Give how many flows of each sort there are under ``judging``; see ``judged``."""
+        return judged(self._as(access, "whatif"), judging, settled, where)
+
+    def judged_sample(
+        self,
+        judging: Judging,
+        settled: Sequence[str],
+        where: FlowFilter = _ALL,
+        *,
+        limit: int,
+        every: int,
+        seed: int,
+        access: Access,
+    ) -> list[JudgedFlow]:
+        """Give some flows at random, each with what ``judging`` decides about it."""
+        ask = self._as(access, "whatif")
+        return judged_sample(ask, judging, settled, where, limit=limit, every=every, seed=seed)
+
+    def judged_kinds(
+        self, settled: Sequence[str], where: FlowFilter = _ALL, *, access: Access
+    ) -> list[tuple[JudgedRow, FlowKind]]:
+        """Give the kinds of flows that there are, to be judged elsewhere."""
+        return judged_kinds(self._as(access, "whatif"), settled, where)
 
     def stats(self, *, access: Access) -> Stats:
         """Count what is stored; a pass over everything, so not for every request."""

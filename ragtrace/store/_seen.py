@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ragtrace.store._access import Access
 from ragtrace.store._chained import ChainedStep
 from ragtrace.store._entries import Head
+from ragtrace.store._judged import FlowKind, JudgedFlow, JudgedRow, Judging
 from ragtrace.store._pages import Place
 from ragtrace.store._questions import REACH_LIMIT, Questions
 from ragtrace.store._reader import FlowFilter
@@ -87,6 +88,33 @@ class Seen:
     def gone(self, digests: Iterable[str]) -> dict[str, Gone]:
         """What became of texts that were kept and do not open, by digest."""
         return self._store.gone(digests, access=self._access)
+
+    def judged(
+        self, judging: Judging, settled: Sequence[str], where: FlowFilter = _ALL
+    ) -> list[JudgedRow]:
+        """How many flows of each sort there are under ``judging``."""
+        return self._store.judged(judging, settled, where, access=self._access)
+
+    def judged_sample(
+        self,
+        judging: Judging,
+        settled: Sequence[str],
+        where: FlowFilter = _ALL,
+        *,
+        limit: int,
+        every: int,
+        seed: int,
+    ) -> list[JudgedFlow]:
+        """Some flows at random, each with what ``judging`` decides about it."""
+        return self._store.judged_sample(
+            judging, settled, where, limit=limit, every=every, seed=seed, access=self._access
+        )
+
+    def judged_kinds(
+        self, settled: Sequence[str], where: FlowFilter = _ALL
+    ) -> list[tuple[JudgedRow, FlowKind]]:
+        """The kinds of flows that there are, to be judged elsewhere."""
+        return self._store.judged_kinds(settled, where, access=self._access)
 
     def stats(self) -> Stats:
         """How much is stored."""
