@@ -45,7 +45,7 @@ SAMPLE: Final = 1000
 @_options.store
 @_options.as_json
 def command(
-    policy: Path, sample: int, store: str, as_json: bool, since: str | None, **filters: str | None
+    policy: Path, sample: int, store: str, as_json: bool, since: str | None, **narrow: Any
 ) -> None:
     """Say what a policy would have decided about every flow that is stored.
 
@@ -54,7 +54,7 @@ def command(
     """
     from ragtrace.store import FlowFilter
 
-    where = FlowFilter(since=_options.since(since), **filters)
+    where = FlowFilter(since=_options.since(since), **narrow)
     found = _asked(policy, where, sample, store)
     if as_json:
         click.echo(json.dumps(found, indent=2))

@@ -10,9 +10,9 @@ from typing import Any
 
 from ragtrace.attribution import Index
 from ragtrace.forensics._as_now import as_now
+from ragtrace.forensics._candidate import Candidate
 from ragtrace.forensics._judge_again import judge_again
 from ragtrace.forensics._recorded import RecordedStep, recorded
-from ragtrace.forensics._replay import Candidate
 from ragtrace.forensics._rerun import Rerun, VariantAnswers
 from ragtrace.forensics._rerun_plan import Plan
 from ragtrace.forensics._said import Said

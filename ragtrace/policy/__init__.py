@@ -21,7 +21,7 @@ from ragtrace.policy._declassified import record_declassification, record_revoca
 from ragtrace.policy._explanation import Explanation, Standing, Tried, Unmet, explain
 from ragtrace.policy._expression import ExpressionError
 from ragtrace.policy._failures import FailureKind, Failures
-from ragtrace.policy._files import Files, PolicyFile, Version, version_of
+from ragtrace.policy._files import Alone, Files, PolicyFile, Version, version_of
 from ragtrace.policy._found import ENFORCED_RUN, PART_FOUND, enforceable, label_found
 from ragtrace.policy._judge import judge_found
 from ragtrace.policy._lineage import COMPLETION, ancestry, derive, is_authority, says_more
@@ -66,6 +66,7 @@ __all__ = [
     "TAKEN_OUT",
     "TOLD_BEFORE",
     "UNNAMED_SOURCE",
+    "Alone",
     "Case",
     "Concern",
     "Coverage",

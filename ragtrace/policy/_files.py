@@ -11,7 +11,9 @@ from errno import EINVAL
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-__all__ = ["Files", "PolicyFile", "Version", "version_of"]
+from ragtrace.errors import PolicyFileError
+
+__all__ = ["Alone", "Files", "PolicyFile", "Version", "version_of"]
 
 Version = tuple[int, int, int, int]
 """Of a file: when it was last written, in nanoseconds; its size; its inode; and when it, or who may
@@ -110,6 +112,28 @@ class Files:
 
     def _done(self, place: int, read: hashlib._Hash) -> None:
         self._opened[place] = replace(self._opened[place], digest=read.hexdigest())
+
+
+class Alone(Files):
+    """Opens nothing: for a policy from outside, which may name no file of this machine."""
+
+    def read(self, path: str | Path) -> bytes:
+        """Refuse.
+
+        Raises:
+            PolicyFileError: Always; whether there is such a file, it does not say.
+        """
+        raise _refused()
+
+    @contextmanager
+    def open(self, path: Path) -> Iterator[Readable]:
+        """Refuse, as ``read`` does."""
+        raise _refused()
+        yield  # never reached: what makes it a context manager
+
+
+def _refused() -> PolicyFileError:
+    return PolicyFileError("policy: it names another file, expected one that stands alone")
 
 
 class _Hashing:

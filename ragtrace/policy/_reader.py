@@ -56,18 +56,19 @@ def read_policy(path: str | Path, files: Files | None = None, *, registry: bool 
     return _parsed(data, str(path), files, registry=registry)
 
 
-def parse_policy(data: bytes, name: str = "policy.yaml") -> Policy:
+def parse_policy(data: bytes, name: str = "policy.yaml", files: Files | None = None) -> Policy:
     """The policy that ``data`` spells.
 
     Args:
         data: What a policy file holds.
         name: The file's path. It stands in messages, and what the policy names is beside it.
+        files: Opens what it names; ``Alone`` opens nothing.
 
     Raises:
         PolicyFileError: As for ``read_policy``.
         PolicyNeedsExtraError: As for ``read_policy``.
     """
-    files = Files()
+    files = Files() if files is None else files
     files.given(name, data)
     return _parsed(data, name, files)
 

@@ -28,6 +28,7 @@ from ragtrace.server._receive import receiver
 from ragtrace.server._sender import ANY_SENDER, Sender
 from ragtrace.server._settler import Settler
 from ragtrace.server._upkeep import keeper
+from ragtrace.server._whatif import replayer
 from ragtrace.server.dashboard import add_dashboard
 from ragtrace.store import Chain, Store
 from ragtrace.wire import SpanRecord
@@ -96,6 +97,7 @@ def create_app(
     )
     app.state.store = store
     app.state.auth = auth
+    app.state.policy = policy
     app.state.pulse = Pulse(lambda: store.broken_parts())
     app.state.intake = intake
     app.state.chain = chain
@@ -105,6 +107,7 @@ def create_app(
     app.include_router(bundler)
     app.include_router(keeper)
     app.include_router(keyholder)
+    app.include_router(replayer)
     app.include_router(health)
     explain(app, limits.retry_after_seconds)
     describe(app)

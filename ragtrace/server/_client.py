@@ -197,6 +197,22 @@ class Client:
         tree = self.get("/v1/chain/check", seconds=LONG_SECONDS)
         return [ChainState.from_json(one) for one in tree["chains"]], int(tree["unchained"])
 
+    def what_if(self, policy: bytes, where: FlowFilter = _ALL, *, sample: int) -> dict[str, Any]:
+        """Have the server judge its flows under a policy that names no other file.
+
+        Raises:
+            StoreError: It does not, and why.
+        """
+        body = {"policy": policy.decode("utf-8"), "where": _asked(where), "sample": sample}
+        try:
+            response = self._http.post("/v1/whatif", json=body)
+            tree = response.json()
+        except (*self._failed, ValueError) as error:
+            raise StoreError(f"server {self._url}: {type(error).__name__}") from None
+        if not response.is_success:
+            raise StoreError(f"server {self._url}: {response.status_code}: {tree.get('detail')}")
+        return dict(tree)
+
     def health(self) -> dict[str, Any]:
         """Say whether the server is well, and which process it is."""
         return self.get("/healthz", seconds=HEALTH_SECONDS)
