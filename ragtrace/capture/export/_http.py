@@ -24,7 +24,7 @@ is put right, and asked about ever more seldom."""
 
 FAST: Final = 1
 """How hard bodies are compressed. They say the same again and again: this makes an eighth of them
-in two fifths of the time that a tenth would take."""
+in less than half of the time in which the usual level makes a ninth."""
 
 
 class HttpTransport:
