@@ -12,23 +12,28 @@ from pathlib import Path
 from typing import Final
 
 from ragtrace.errors import StoreError
-from ragtrace.forensics import reach, trace
+from ragtrace.forensics import Candidate, reach, replay, trace, what_if
+from ragtrace.policy import parse_policy
 from ragtrace.store import OWNER, FlowFilter, Reader, Store
 from ragtrace.testing.bench import Listener, Row, Silent
+from ragtrace.testing.ingest._bodies import span_ids, trace_body
+from ragtrace.testing.ingest._workload import make_call
 from ragtrace.testing.store import FIRST_NS, PERIOD_NS, fill, settle, trace_id
+from ragtrace.wire import decode_traces
 
 __all__ = ["FULL", "QUICK", "Effort", "measure"]
 
 FLOWS_PER_SPAN: Final = 5
 """What 3 to 7 documents come to, without the answers among them."""
 KEY: Final = bytes(32)
+PROTOBUF: Final = "application/x-protobuf"
 HOT: Final = "kb/articles/doc-0.md"
 """The document that most flows are of: one of sixteen."""
 ORDINARY: Final = "kb/articles/doc-1000.md"
 """One whose place among 50,000 is the thousandth: of 10 million flows it has some thousand."""
 RARE: Final = "kb/articles/doc-30000.md"
 HOUR_NS: Final = 3600 * 10**9
-BARS: Final = {"reach": 300.0, "trace": 150.0}
+BARS: Final = {"reach": 300.0, "trace": 150.0, "whatif": 15_000.0}
 """Milliseconds, each warm, over 10 million flows."""
 
 
@@ -124,13 +129,17 @@ def _filled(home: Path, spans: int, listener: Listener) -> None:
                 texts=False,
             )
             settle(store)
-        elif there != spans:
-            raise StoreError(f"bench: {home}: expected a store of {spans} spans, found {there}")
+            call = make_call(0)
+            store.write(decode_traces(trace_body([call]), PROTOBUF), call.texts)
+        elif there != spans + 1:
+            raise StoreError(f"bench: {home}: expected a store of {spans} spans, found {there - 1}")
 
 
 def _questions(spans: int) -> Sequence[Question]:
     month = FlowFilter(since=FIRST_NS, until=FIRST_NS + PERIOD_NS + HOUR_NS)
     middle = trace_id(spans // 4)
+    whole = span_ids(make_call(0))[0].hex()
+    candidate = Candidate(parse_policy(POLICY, "candidate.yaml"), "candidate.yaml")
     return [
         Question("reach", "reach, ordinary document", lambda r: reach(r, ORDINARY)),
         Question("reach", "reach, rare document", lambda r: reach(r, RARE)),
@@ -138,8 +147,27 @@ def _questions(spans: int) -> Sequence[Question]:
         Question("", "reach, one source, first 1,000", lambda r: reach(r, SOURCE, 1000)),
         Question("", "reach, ordinary document, the month", lambda r: _within(r, month)),
         Question("trace", "trace", lambda r: trace(r, middle)),
+        Question("", "replay, a prompt with its texts", lambda r: replay(r, whole, candidate)),
+        Question("whatif", "whatif, all flows", lambda r: what_if(r, candidate)),
     ]
 
+
+POLICY: Final = """
+version: 1
+levels: [public, partner, internal, staff_only, secret, restricted]
+audiences:
+  customer: {clearance: public}
+  partner: {clearance: partner}
+  staff: {clearance: staff_only}
+  auditor: {clearance: secret}
+rules:
+  - {id: one-document, when: {document: kb/articles/doc-7.md}, decide: block}
+  - {id: one-source, when: {source: chroma/collection-3, audience: customer}, decide: drop}
+  - {id: some-sources, when: {source: "chroma/collection-1?", label: secret}, decide: redact}
+  - {id: staff-notes, when: {label: staff_only, audience: [customer, partner]}, decide: context_only}
+otherwise: block
+"""
+"""Of the size of a real one: by document, by source, by glob and by label."""
 
 SOURCE: Final = "chroma/collection-1"
 
