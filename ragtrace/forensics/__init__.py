@@ -26,10 +26,11 @@ from ragtrace.forensics._then_and_now import (
     then_and_now,
 )
 from ragtrace.forensics._trace import Step, TraceView, trace
-from ragtrace.forensics._what_if import Judged, WhatIf, what_if
+from ragtrace.forensics._what_if import SETTLED, Judged, WhatIf, what_if
 
 __all__ = [
     "MOST_TRACES",
+    "SETTLED",
     "SOURCE",
     "TLP",
     "Candidate",

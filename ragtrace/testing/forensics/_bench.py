@@ -14,7 +14,7 @@ from typing import Final
 from ragtrace.errors import StoreError
 from ragtrace.forensics import Candidate, reach, replay, trace, what_if
 from ragtrace.policy import parse_policy
-from ragtrace.store import OWNER, FlowFilter, Reader, Store
+from ragtrace.store import OWNER, FlowFilter, Seen, Store
 from ragtrace.testing.bench import Listener, Row, Silent
 from ragtrace.testing.ingest._bodies import span_ids, trace_body
 from ragtrace.testing.ingest._workload import make_call
@@ -68,7 +68,7 @@ FULL: Final = Effort.up_to(10_000_000, times=7)
 QUICK: Final = Effort.up_to(300_000, times=3)
 """A minute or two, for a look while working."""
 
-Ask = Callable[[Reader], object]
+Ask = Callable[[Seen], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _questions(spans: int) -> Sequence[Question]:
     ]
 
 
-POLICY: Final = """
+POLICY: Final = b"""
 version: 1
 levels: [public, partner, internal, staff_only, secret, restricted]
 audiences:
@@ -164,7 +164,7 @@ rules:
   - {id: one-document, when: {document: kb/articles/doc-7.md}, decide: block}
   - {id: one-source, when: {source: chroma/collection-3, audience: customer}, decide: drop}
   - {id: some-sources, when: {source: "chroma/collection-1?", label: secret}, decide: redact}
-  - {id: staff-notes, when: {label: staff_only, audience: [customer, partner]}, decide: context_only}
+  - {id: notes, when: {label: staff_only, audience: [customer, partner]}, decide: context_only}
 otherwise: block
 """
 """Of the size of a real one: by document, by source, by glob and by label."""
@@ -172,7 +172,7 @@ otherwise: block
 SOURCE: Final = "chroma/collection-1"
 
 
-def _within(reader: Reader, month: FlowFilter) -> object:
+def _within(reader: Seen, month: FlowFilter) -> object:
     return reach(reader, ORDINARY, where=month)
 
 
