@@ -32,9 +32,10 @@ from ragtrace.errors import (
     CorpusIndexError,
     LedgerUnreachableError,
     PolicyFileError,
+    StoreError,
 )
 from ragtrace.labels import Labeller
-from ragtrace.model import Label, Source
+from ragtrace.model import Label, Source, digest
 from ragtrace.testing import RecordedSpan, recording
 
 SECRET = (
@@ -762,6 +763,36 @@ def test_the_store_cannot_be_opened(tmp_path: Path) -> None:
     status, out, err = command("flows", "--store", str(file))
     assert (status, out) == (2, "")
     assert err.startswith("ragtrace: ") and err.count("\n") == 1
+
+
+def test_the_keyring_is_missing(tmp_path: Path) -> None:
+    """A store whose texts would open with nothing else is not opened with a new keyring."""
+    pytest.importorskip("chdb")
+    from ragtrace.store import Store
+    from ragtrace.wire import ContentRecord
+    from tests.engine import fresh_url
+
+    url, record = fresh_url(), ContentRecord(digest("kept"), "chunk", "public", "kept")
+    with Store.open(url, bytes(32)) as opened:
+        opened.write([], [record])
+        keyring = opened.keyring
+    assert keyring is not None
+    keyring.unlink()
+    with pytest.raises(StoreError, match="keyring is missing"):
+        Store.open(url, bytes(32))
+    assert not keyring.exists()
+
+
+def test_the_key_service_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start does not wait for ever, and repeats nothing that may be the key."""
+    pytest.importorskip("chdb")
+    from ragtrace.store import _root, vault_key
+
+    monkeypatch.setattr(_root, "COMMAND_SECONDS", 1.0)
+    slow = f"{sys.executable} -c 'import time; print(1234567890, flush=True); time.sleep(60)'"
+    with pytest.raises(ConfigError, match="RAGTRACE_VAULT_KEY_COMMAND: not done after") as refused:
+        vault_key({"RAGTRACE_VAULT_KEY_COMMAND": slow})
+    assert "1234567890" not in str(refused.value)
 
 
 def command(*words: str) -> tuple[int, str, str]:

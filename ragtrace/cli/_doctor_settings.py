@@ -97,10 +97,14 @@ def _key_file(variable: str) -> Iterator[Finding]:
 
 
 def _vault() -> Iterator[Finding]:
-    variables = (config.VAULT_KEY.variable, config.VAULT_KEY_FILE.variable)
+    variables = (
+        config.VAULT_KEY.variable,
+        config.VAULT_KEY_COMMAND.variable,
+        config.VAULT_KEY_FILE.variable,
+    )
     name = next((one for one in variables if os.environ.get(one)), None)
     if name is None:
-        yield Finding("setting", variables[1], "note", "not set: a server here stores no text")
+        yield Finding("setting", variables[2], "note", "not set: a server here stores no text")
         return
     try:
         from ragtrace.store import vault_key

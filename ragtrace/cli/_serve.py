@@ -78,14 +78,14 @@ def command(
 ) -> None:
     """Receive OTLP traces and logs over HTTP and gRPC into the store, until interrupted."""
     from ragtrace.server import Tls, serve
-    from ragtrace.store import vault_key
+    from ragtrace.store import has_vault_key
 
     tls = None
     if tls_cert is not None and tls_key is not None:
         tls = Tls(tls_cert, tls_key, tls_client_ca)
     elif tls_cert is not None or tls_key is not None or tls_client_ca is not None:
         raise click.UsageError("TLS takes --tls-cert and --tls-key")
-    keeps = vault_key() is not None
+    keeps = has_vault_key()
 
     def ready(url: str, grpc_url: str | None) -> None:
         if as_json:

@@ -34,7 +34,7 @@ from ragtrace.store._questions import REACH_LIMIT, TraceNotFoundError
 from ragtrace.store._reader import ContentLike, FlowFilter, Reader, SpanLike
 from ragtrace.store._readings import Reading
 from ragtrace.store._retention import Retention
-from ragtrace.store._root import vault_key
+from ragtrace.store._root import has_vault_key, vault_key
 from ragtrace.store._rows import (
     DecisionRow,
     FlowEdge,
@@ -119,6 +119,7 @@ __all__ = [
     "filed",
     "flow_lines",
     "forget_raw",
+    "has_vault_key",
     "own_steps",
     "raw_traces",
     "shared",

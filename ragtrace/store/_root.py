@@ -14,7 +14,7 @@ from typing import Final
 from ragtrace import config
 from ragtrace.errors import ConfigError, MissingDependencyError, StoreError
 
-__all__ = ["KEY_BYTES", "READABLE_BY_OTHERS", "Wrap", "vault_key"]
+__all__ = ["KEY_BYTES", "READABLE_BY_OTHERS", "Wrap", "has_vault_key", "vault_key"]
 
 KEY_BYTES: Final = 32
 """AES-256."""
@@ -22,8 +22,16 @@ READABLE_BY_OTHERS: Final = 0o077
 """Modes of a file that anybody but its owner can use."""
 COMMAND_SECONDS: Final = 30.0
 """Of a command that asks a key service: those answer within a second, and a sign-in takes some."""
+KEYS: Final = (config.VAULT_KEY, config.VAULT_KEY_COMMAND, config.VAULT_KEY_FILE)
+"""Where a root key may come from, the first of these that is set."""
 NONCE_BYTES: Final = 12
 """What GCM is specified for."""
+
+
+def has_vault_key(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether a root key is to be had at all; neither is a file read nor a command run."""
+    env = os.environ if environ is None else environ
+    return any(setting.value(env) is not None for setting in KEYS)
 
 
 def vault_key(environ: Mapping[str, str] | None = None) -> bytes | None:

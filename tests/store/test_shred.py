@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,9 @@ import pytest
 
 from ragtrace.errors import StoreError
 from ragtrace.model import digest
-from ragtrace.store import OWNER, Store
+from ragtrace.store import OWNER, Retention, Store
 from ragtrace.store._keyring import Keyring
-from tests.engine import KEY, content, flow, fresh_url, keyring_of, span, store, url_with
+from tests.engine import KEY, ROOT, content, flow, fresh_url, keyring_of, span, store, url_with
 
 __all__ = ["store"]  # the fixture
 
@@ -244,3 +246,72 @@ def test_a_key_that_is_in_no_keyring_is_said_to_be_lost() -> None:
     with Store.open(url, KEY) as opened:
         assert _opens(opened, "early", "late") == {"early"}
         assert opened.gone([digest("late")], access=OWNER)[digest("late")].why == "key-lost"
+
+
+def test_keys_go_once_the_last_text_of_a_subject_is_over(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of use first, and a day later for ever; what comes meanwhile has another key."""
+    from ragtrace.store import _shred
+
+    texts = [content("over", level="short", subject="user:a"), content("stays", subject="user:a")]
+    store.write([], texts)
+    with store._engine.writing("test") as client:
+        client.command(
+            "ALTER TABLE contents UPDATE Stored = now() - 864000 WHERE Level = 'short'",
+            settings={"mutations_sync": 2},
+        )
+    used = store.plan_shred("user", "a").keys
+    rule = Retention.parse("short=5d")
+    store.retain(rule)
+    assert _opens(store, "over", "stays") == {"stays"}
+    assert store.plan_shred("user", "a").keys == used
+    store.write([], [content("new", level="short", subject="user:a")])
+    monkeypatch.setattr(_shred, "RETIRED_SECONDS", -10.0)
+    store.retain(rule)
+    left = store.plan_shred("user", "a").keys
+    assert len(set(used) - set(left)) == 1 and len(left) == 2
+    assert _opens(store, "over", "stays", "new") == {"stays", "new"}
+    (record,) = store.shreds()
+    assert (record.kind, record.name) == ("retention", "")
+
+
+KILLED = """
+import os, sys
+from ragtrace.store import Store, _shred
+from tests.engine import KEY, ROOT, content
+from tests.store.test_shred import _said, flow
+
+opened = Store.open(sys.argv[1], KEY)
+opened.write([_said(1, "ann", flow(0))], [content("ann's", subject="user:ann"), content("b")])
+if sys.argv[2] == "before":
+    opened._vault.keyring._puncture = lambda *_: os.kill(os.getpid(), 9)
+else:
+    _shred._sweep = lambda *_: os.kill(os.getpid(), 9)
+opened.shred("user", "ann", by="dpo", reason="request 17")
+"""
+SEEN = """
+import sys
+from ragtrace.model import digest
+from ragtrace.store import OWNER, Retention, Store
+from tests.engine import KEY
+
+with Store.open(sys.argv[1], KEY) as opened:
+    found = opened.texts([digest("ann's"), digest("b")], access=OWNER)
+    print(len(found), len(opened.shreds()), opened.flows(access=OWNER)[0].user[:8])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("when", "seen"), [("before", "2 0 ann"), ("amidst", "1 1 shredded")])
+def test_a_process_that_is_killed_leaves_all_or_nothing(
+    tmp_path: Path, when: str, seen: str
+) -> None:
+    """By a signal that nobody can catch; the next start finishes."""
+    url = str(tmp_path / "store")
+    killed = subprocess.run([sys.executable, "-c", KILLED, url, when], cwd=ROOT, check=False)
+    assert killed.returncode == -9
+    done = subprocess.run(
+        [sys.executable, "-c", SEEN, url], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == seen, done.stderr
