@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ragtrace.errors import WireError
-from ragtrace.forensics._kept import read_texts
 from ragtrace.model import digest as digest_of
-from ragtrace.store import Access, Commitments, FlowRow, Reader, Store, filed
+from ragtrace.store import Access, Commitments, FlowRow, Gone, Reader, Store, filed
 from ragtrace.wire import Rope, unweave
 
 __all__ = ["Opened", "open_texts"]
@@ -49,16 +48,16 @@ def open_texts(
         commitments: What stands for digests.
 
     Raises:
-        StoreError: The store cannot be read.
+        StoreError: The store cannot be read, or that it is read cannot be recorded.
     """
     wanted = frozenset(levels)
     allowed = wanted if access.levels is None else wanted & access.levels
     above = {f.digest for f in flows if not {f.level, *(part[2] for part in f.ranges)} <= wanted}
     free = asked.keys() - above
     plain: dict[str, str] = {}
-    faults: Collection[str] = ()
+    gone: Mapping[str, Gone] = {}
     if allowed and store.keeps_text:
-        plain, faults = _read(store.seen_by(replace(access, levels=allowed)), free, above)
+        plain, gone = _read(store.seen_by(replace(access, levels=allowed)), free, above)
     known = filed(store, asked)
     low = {digest for digest, level in known if level in wanted} - above
     high = {digest for digest, _ in known} | above
@@ -72,7 +71,7 @@ def open_texts(
             texts.append(shown)
         else:
             why = "not-kept" if digest in low or digest not in high else "above-clearance"
-            why = "does-not-open" if digest in faults else why
+            why = gone[digest].why if digest in gone else why
             missing.append({"commitment": stands, "kind": kind, "why": why})
     by_name = sorted(texts, key=lambda one: str(one["commitment"]))
     lacking = sorted(missing, key=lambda one: one["commitment"])
@@ -81,15 +80,19 @@ def open_texts(
 
 def _read(
     reader: Reader, digests: Iterable[str], above: Iterable[str]
-) -> tuple[dict[str, str], Collection[str]]:
-    """Texts, and the passages that prompts refer to, none that is above; and what does not open."""
-    found, faults = read_texts(reader, digests)
+) -> tuple[dict[str, str], dict[str, Gone]]:
+    """Texts, and the passages that prompts refer to, none that is above; and what has gone."""
+    wanted = set(digests)
+    found = reader.texts(wanted)
     passages: set[str] = set()
     for text in found.values():
         rope = _rope(text)
         passages |= rope.references if rope is not None else set()
-    more, others = read_texts(reader, passages - found.keys() - {*above})
-    return found | more, {*faults, *others}
+    passages -= found.keys() | {*above}
+    if passages:
+        found |= reader.texts(passages)
+    gone = reader.gone(wanted - found.keys()) if wanted - found.keys() else {}
+    return found, gone
 
 
 def _said(kind: str, digest: str, plain: Mapping[str, str]) -> dict[str, Any] | None:

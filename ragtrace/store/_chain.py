@@ -25,6 +25,7 @@ from ragtrace.store._entries import (
     Link,
     body_of,
     entry_hash,
+    renamed,
 )
 from ragtrace.store._rows import DecisionRow
 from ragtrace.store._seal_key import SealKey, verifies
@@ -150,6 +151,7 @@ class Chain:
         )
         flows = self._flows(period)
         known = self._known(period)
+        shredded = self._shredded()
         if self._store._vault is not None:
             people = ((("user", row.user), ("session", row.session)) for row in rows)
             self._store._vault.meet(chain.from_iterable(people))
@@ -159,6 +161,8 @@ class Chain:
             name = (row.time_ns, row.trace_id, row.span_id)
             body = body_of(row, flows.get(name, NO_FLOWS), self._names)
             before = known.get(name)
+            if before is not None and {row.user, row.session} & shredded:
+                body = renamed(body, before.body, row, shredded)
             if before is None or before.body != body:
                 supersedes = before.hash if before is not None else ""
                 made.append(self._entry(row, last, body, supersedes))
@@ -185,6 +189,10 @@ class Chain:
     def _flows(self, period: Mapping[str, Any]) -> dict[Decided, FlowsOf]:
         found = (FlowsOf(*row) for row in self._ask(sql.FLOWS, period))
         return {(one.time_ns, one.trace_id, one.span_id): one for one in found}
+
+    def _shredded(self) -> set[str]:
+        """What stands in rows in the place of names that were shredded."""
+        return {f"shredded-{name}" for (name,) in self._ask(sql.SHREDS, {})}
 
     def _known(self, period: Mapping[str, Any]) -> dict[Decided, Entry]:
         """The latest entry of each: of this chain, where it has one, else of another."""

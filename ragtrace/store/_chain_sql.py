@@ -25,6 +25,7 @@ __all__ = [
     "LENGTHS",
     "LINES",
     "OF_TRACES",
+    "SHREDS",
     "STUBS",
     "UNCHAINED",
     "entry_insert",
@@ -135,6 +136,8 @@ SELECT {columns_of(Head)} FROM heads WHERE {{may_heads}}
 ORDER BY Chain, Seq DESC, Sealed DESC
 LIMIT 1 BY Chain
 """
+
+SHREDS: Final = "SELECT DISTINCT Shred FROM shreds WHERE {may_all}"
 
 STUBS: Final = """
 SELECT DISTINCT Seq, Hash, lower(hex(SHA256(Body))), Supersedes FROM chain

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +21,7 @@ __all__ = [
     "body_of",
     "entry_hash",
     "flows_digest",
+    "renamed",
 ]
 
 BODY: Final = "ragtrace/decision/v1"
@@ -175,6 +178,15 @@ def body_of(row: DecisionRow, flows: FlowsOf, names: Commitments) -> str:
             "user": names.of("user", row.user),
         }
     ).decode()
+
+
+def renamed(body: str, before: str, row: DecisionRow, shredded: AbstractSet[str]) -> str:
+    """A body with what stood for names before these were shredded: that is no other decision."""
+    said, old = json.loads(body), json.loads(before)
+    for name, value in (("user", row.user), ("session", row.session)):
+        if value in shredded:
+            said[name] = old[name]
+    return canonical(said).decode()
 
 
 def flows_digest(flows: FlowsOf, names: Commitments) -> str:

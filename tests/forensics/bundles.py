@@ -75,10 +75,10 @@ def made(store: Store, folder: Path) -> Made:
         [
             *records,
             *more,
-            content(PUBLIC, level="public"),
-            content(SECRET, level="staff_only"),
-            content(ANSWER, "completion", "public"),
-            content(TOLD, "completion", "staff_only"),
+            content(PUBLIC, level="public", subject="document:cards.md"),
+            content(SECRET, level="staff_only", subject="document:handbook"),
+            content(ANSWER, "completion", "public", f"user:{USER}"),
+            content(TOLD, "completion", "staff_only", f"user:{USER}"),
         ],
     )
     chain.append([(s.start_ns, s.trace_id, s.span_id) for s in others()[:4]])
@@ -98,7 +98,9 @@ def prompt(passage: str, level: str = "public") -> tuple[str, list[ContentRecord
         Piece(text[at + len(passage) :]),
     )
     rope = Rope(whole.digest, (("system", (Piece("You are a bank."),)), ("user", pieces)))
-    return whole.digest, [ContentRecord(whole.digest, "prompt", level, rope.to_json())]
+    return whole.digest, [
+        ContentRecord(whole.digest, "prompt", level, rope.to_json(), f"user:{USER}")
+    ]
 
 
 def call(number: int, asked: str, answered: str, *flows: dict[str, Any]) -> SpanRecord:

@@ -101,6 +101,20 @@ def test_more_is_there_for_who_may_have_more_and_asks(full: Made) -> None:
     assert report(narrow, full.key).ok
 
 
+def test_what_was_shredded_is_said_to_be(full: Made) -> None:
+    """And what is left still verifies, names standing as they did."""
+    before = json.loads(verify.read_files(full.bundle())[f"traces/{1:032x}.json"])
+    full.store.shred("document", "cards.md", by="dpo", reason="request 17")
+    full.store.shred("user", bundles.USER, by="dpo", reason="request 18")
+    bundle = full.bundle()
+    found = report(bundle, full.key)
+    assert found.ok and not any("otherwise" in note for note in found.notes), found
+    tree = bundles.trees(verify.read_files(bundle))
+    assert tree["texts.json"] == []
+    assert "shredded" in {one["why"] for one in tree["manifest.json"]["missing"]}
+    assert tree[f"traces/{1:032x}.json"]["decisions"] == before["decisions"]
+
+
 def test_nothing_is_read_where_no_text_is_asked_for(full: Made) -> None:
     """Which is what a bundle holds unless it is said."""
     tree = bundles.trees(verify.read_files(full.bundle(clearance="", levels=())))

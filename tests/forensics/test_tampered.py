@@ -7,6 +7,7 @@ import random
 import re
 import zipfile
 from contextlib import suppress
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from ragtrace.errors import StoreError
 from ragtrace.forensics import _evidence, signed_by, verify
 from ragtrace.model import digest
 from ragtrace.store import SealKey, Store
-from tests.engine import fresh_url, store
+from tests.engine import KEY, fresh_url, store
 from tests.forensics import bundles
 from tests.forensics.bundles import Made, made
 
@@ -39,13 +40,29 @@ def kinds(bundle: bytes, *keys: SealKey) -> set[str]:
     return {fault.kind for fault in report(bundle, *keys).faults}
 
 
-def resealed(full: Made, change: Any) -> bytes:
+@dataclass(frozen=True)
+class One:
+    """A bundle, and the key that signed it."""
+
+    bundle: bytes
+    key: SealKey
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> One:
+    """A bundle that no test changes."""
+    with Store.open(fresh_url(), KEY) as opened:
+        full = made(opened, tmp_path_factory.mktemp("bundle"))
+        return One(full.bundle(), full.key)
+
+
+def resealed(one: One, change: Any) -> bytes:
     """A bundle whose own signer changed what is in it: only what it says can give it away."""
-    files = verify.read_files(full.bundle())
-    del files[verify.ENVELOPE], files[verify.MANIFEST]
-    old = json.loads(verify.read_files(full.bundle())[verify.MANIFEST])
-    change(files, old)
-    return _evidence._signed(_evidence._with_manifest(files, old), [], full.key)
+    files = verify.read_files(one.bundle)
+    del files[verify.ENVELOPE]
+    manifest = json.loads(files.pop(verify.MANIFEST))
+    change(files, manifest)
+    return _evidence._signed(_evidence._with_manifest(files, manifest), [], one.key)
 
 
 def lines(files: dict[str, bytes]) -> tuple[str, list[bytes]]:
@@ -93,11 +110,10 @@ FORGED = [
 @pytest.mark.parametrize(
     ("change", "kind"), FORGED, ids=[f"{n}-{k}" for n, (_, k) in enumerate(FORGED)]
 )
-def test_what_a_signer_changed_does_not_hold_together(full: Made, change: Any, kind: str) -> None:
+def test_what_a_signer_changed_does_not_hold_together(one: One, change: Any, kind: str) -> None:
     """Also who has the key cannot leave out, add, reorder or rewrite without making it all anew."""
-    assert resealed(full, lambda *_: None)  # unchanged it is whole
-    assert kinds(resealed(full, lambda *_: None), full.key) == set()
-    assert kind in kinds(resealed(full, change), full.key)
+    assert kinds(resealed(one, lambda *_: None), one.key) == set()
+    assert kind in kinds(resealed(one, change), one.key)
 
 
 def test_a_store_that_was_tampered_with_gives_a_bundle_that_says_so(full: Made) -> None:
@@ -170,29 +186,19 @@ def tampered(bundle: bytes, dice: random.Random, other: SealKey) -> bytes:
     return rezipped({**files, name: bytes(changed)})
 
 
-def test_two_hundred_tamperings_are_two_hundred_faults(full: Made, tmp_path: Path) -> None:
+def test_two_hundred_tamperings_are_two_hundred_faults(one: One, tmp_path: Path) -> None:
     """Each is detected, and each is named."""
-    bundle, other = full.bundle(), SealKey.new(tmp_path / "other.pem")
+    bundle, other = one.bundle, SealKey.new(tmp_path / "other.pem")
     dice = random.Random(20261121)
-    found = [report(tampered(bundle, dice, other), full.key) for _ in range(200)]
+    found = [report(tampered(bundle, dice, other), one.key) for _ in range(200)]
     assert sum(not one.ok for one in found) == 200
     assert all(one.faults and all(fault.said for fault in one.faults) for one in found)
 
 
-@pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
-    """A bundle and the public key of who signed it."""
-    from tests.engine import KEY
-
-    with Store.open(fresh_url(), KEY) as opened:
-        full = made(opened, tmp_path_factory.mktemp("bundle"))
-        return full.bundle(), full.key.public
-
-
 @given(st.data())
-def test_no_byte_can_be_changed(one: tuple[bytes, bytes], data: st.DataObject) -> None:
+def test_no_byte_can_be_changed(one: One, data: st.DataObject) -> None:
     """Of the archive, its directory, or any file."""
-    bundle, key = one
+    bundle, key = one.bundle, one.key.public
     at = data.draw(st.integers(0, len(bundle) - 1))
     put = data.draw(st.binary(max_size=3).filter(lambda put: put != bundle[at : at + 1]))
     found = verify.verify(bundle[:at] + put + bundle[at + 1 :], [key])
@@ -201,9 +207,9 @@ def test_no_byte_can_be_changed(one: tuple[bytes, bytes], data: st.DataObject) -
 
 
 @given(st.data())
-def test_the_verifier_never_raises(one: tuple[bytes, bytes], data: st.DataObject) -> None:
+def test_the_verifier_never_raises(one: One, data: st.DataObject) -> None:
     """On files of any content under the names of a bundle, signed or not."""
-    files = verify.read_files(one[0])
+    files = verify.read_files(one.bundle)
     for name in data.draw(st.sets(st.sampled_from(sorted(files)), min_size=1)):
         json_ = st.recursive(
             st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -215,7 +221,7 @@ def test_the_verifier_never_raises(one: tuple[bytes, bytes], data: st.DataObject
         files[name] = data.draw(
             st.binary(max_size=60) | json_.map(lambda t: json.dumps(t).encode())
         )
-    report = verify.verify(verify.archive(files), [one[1]])
+    report = verify.verify(verify.archive(files), [one.key.public])
     assert not report.ok
     with suppress(ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
         verify._contents(files, verify.Report())  # as if it had been signed

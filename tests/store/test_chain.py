@@ -14,6 +14,7 @@ from ragtrace.store import (
     OWNER,
     Chain,
     ChainBrokenError,
+    FlowFilter,
     SealKey,
     Store,
     check_chains,
@@ -103,6 +104,22 @@ def test_a_flow_told_otherwise_shows_too(store: Store, key: SealKey) -> None:
     chain.append(names(1))
     store.write([span(1, flow(0), flow(1, level="public"), **DECIDED)])
     assert chain.append(names(1)) == 1
+
+
+def test_a_shredded_name_leaves_the_chain_as_it_was(store: Store, key: SealKey) -> None:
+    """The rows say that it was shredded, which is no other decision; nobody can tell the name."""
+    store.write([decided(1), decided(2)])
+    chain = Chain(store, key)
+    chain.append(names(1, 2))
+    store.shred("user", "u1", by="dpo", reason="request 17")
+    assert store.decisions(FlowFilter(user="u1"), access=OWNER) == []
+    assert chain.append(names(1, 2)) == 0
+    assert chain.catch_up() == 0
+    (state,) = check_chains(store)
+    assert (state.entries, state.faults) == (2, ())
+    # Only what the shredding put there: a sender who says so of itself rewrites evidence.
+    store.write([decided(2, user__id="shredded-x")])
+    assert chain.append(names(2)) == 1
 
 
 def test_a_chain_goes_on_where_it_ended(store: Store, key: SealKey) -> None:
