@@ -407,3 +407,33 @@ def test_a_name_with_half_a_character_hides_no_flow(store: Store) -> None:
     store.write([span(1, ragtrace__flows=told)])
     found = {row.document for row in store.flows(access=OWNER)}
     assert found == {"kb/fees-?.md", "kb/\U0001f600.md"}
+
+
+def test_what_is_left_out_of_a_flow_is_there(store: Store) -> None:
+    """Its place is its rank, its decision was enforced, and its document's id is its address."""
+    said = flow(0, ord=2, uri="")
+    del said["rank"], said["mode"], said["score"]
+    store.write([span(1, said)])
+    (row,) = store.flows(access=OWNER)
+    assert (row.rank, row.mode, row.uri, row.score) == (2, "enforce", row.document, None)
+    store.write([span(2, flow(1, uri=None))])
+    assert [row.uri for row in store.flows(access=OWNER) if row.document == "doc-1"] == [""]
+
+
+def test_an_origin_named_by_its_place_is_the_flow_that_stands_there(store: Store) -> None:
+    """Under a prompt's flows, as under names written out; evidence left out is as usual."""
+    made = [
+        {"ord": 1, "evidence": "certain"},
+        origin("doc-2", "chunk 2", evidence="text"),
+        {"ord": 0},
+    ]
+    flows = [flow(0), flow(1), flow(2), flow(3, origins=[origin("doc-1", "chunk 1")])]
+    store.write([span(1, *flows, ragtrace__completion__origins=json.dumps(made))])
+    found = {row.document: row for row in store.flows(access=OWNER)}
+    assert {name: row.carried for name, row in found.items()} == {
+        "doc-0": "taint",
+        "doc-1": "certain",
+        "doc-2": "text",
+        "doc-3": "",
+    }
+    assert [one.carried for one in found["doc-3"].origins] == ["certain"]

@@ -23,12 +23,14 @@ from ragtrace.model import (
     Flow,
     Label,
     LabelledRange,
+    Mode,
     Source,
     Span,
     digest,
 )
 from ragtrace.wire import (
     AttributeValue,
+    decode_flows,
     encode_decision,
     encode_documents,
     encode_flows,
@@ -237,3 +239,19 @@ def test_openinference_names() -> None:
         "level": "secret",
         "action": "redact",
     }
+
+
+@given(st.integers(0, 3), st.integers(0, 3), st.booleans(), st.sampled_from(["enforce", "shadow"]))
+def test_a_flow_that_was_written_before_is_written_alike(
+    place: int, rank: int, same: bool, mode: Mode
+) -> None:
+    """Whatever is kept of it: place, rank, label, decision and uri are those of this one."""
+    one = replace(flow(0).chunk, rank=rank, score=None)
+    if same:
+        one = replace(one, document=Document("kb/a b.md", "kb/a b.md"), basis="other")
+    decided = Decision(Action.ALLOW, f"rule-{place}", "a reason", mode=mode)
+    flows = [flow(at, chunk=one, decision=decided) for at in range(place + 1)]
+    attributes = {name: str(value) for name, value in encode_flows(flows).items()}
+    read = decode_flows(attributes)[place]
+    assert (read.ordinal, read.decision) == (place, decided)
+    assert read.chunk == replace(one, text="")
