@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from truth import Told, Truth
 
 from ragtrace.forensics import outcome, reach
-from ragtrace.store import FlowRow, Reader
+from ragtrace.store import FlowRow, ReachRow, Reader
 
 # The grade of a way into a prompt on which every step is certain.
 CERTAIN = "certain"
@@ -66,21 +66,23 @@ def score_reach(reader: Reader, documents: Sequence[str], truth: Truth) -> dict[
     scores = {f"certain: {name}": Score() for name in COUNTED}
     used, shown = Score(), Score()
     for document in documents:
-        flows = [row.flow for row in reach(reader, document).rows]
-        sure, true = _found(_reaching(flows, sure=True)), _true(truth.holding(document))
+        rows = reach(reader, document).rows
+        sure, true = _found(_reaching(rows, sure=True)), _true(truth.holding(document))
         for name in COUNTED:
             scores[f"certain: {name}"].add(document, sure[name], true[name])
-        found = _found(_reaching(flows, sure=False))["prompts"]
+        found = _found(_reaching(rows, sure=False))["prompts"]
         used.add(document, found, _true(truth.made_of(document))["prompts"])
         shown.add(document, found, _true(truth.shown(document))["prompts"])
     return {**scores, "taint, of what was used": used, "taint, of what was shown": shown}
 
 
-def _reaching(flows: Iterable[FlowRow], *, sure: bool) -> list[FlowRow]:
-    got_in = [one for one in flows if outcome(one) in ("disclosed", "used")]
+def _reaching(rows: Iterable[ReachRow], *, sure: bool) -> list[FlowRow]:
+    """Return the flows that stand in a prompt; an answer out of a cache stands in none."""
+    there = [row for row in rows if row.flow.stage == "prompt"]
+    got_in = [row for row in there if outcome(row.flow) in ("disclosed", "used")]
     if sure:
-        return [one for one in got_in if one.verdict == CERTAIN]
-    return [one for one in got_in if one.verdict not in NOT_THERE]
+        return [row.flow for row in got_in if row.grade == CERTAIN]
+    return [row.flow for row in got_in if row.flow.verdict not in NOT_THERE]
 
 
 def _found(flows: Iterable[FlowRow]) -> Things:

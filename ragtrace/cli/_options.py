@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -12,11 +13,13 @@ import click
 
 from ragtrace.config import POLICY, STORE
 
-__all__ = ["as_json", "filters", "policy", "seconds", "since", "store"]
+__all__ = ["as_json", "filters", "moment", "policy", "seconds", "since", "store"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -50,6 +53,27 @@ def since(text: str | None) -> int | None:
         return time.time_ns() - seconds(text) * 1_000_000_000
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def moment(text: str | None, option: str) -> int | None:
+    """Nanoseconds since the epoch of ``30d`` ago, or of an ISO 8601 time, without a zone UTC.
+
+    Raises:
+        click.BadParameter: It is neither.
+    """
+    if text is None or re.fullmatch(r"\d+[a-z]", text, re.ASCII):
+        return since(text)
+    try:
+        given = datetime.fromisoformat(text)
+        given = given if given.tzinfo is not None else given.replace(tzinfo=UTC)
+        nanoseconds = (given - _EPOCH) // timedelta(microseconds=1) * 1000
+    except (ValueError, OverflowError):
+        nanoseconds = -1
+    if not 0 <= nanoseconds < 2**63:
+        raise click.BadParameter(
+            f"{text!r}: expected a period as in 30d, or an ISO 8601 time", param_hint=option
+        )
+    return nanoseconds
 
 
 def seconds(text: str) -> int:

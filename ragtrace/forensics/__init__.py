@@ -8,7 +8,9 @@ from ragtrace.forensics._judge_again import judge_again
 from ragtrace.forensics._kept import Kept, Missing, kept
 from ragtrace.forensics._outcome import Outcome, outcome, outcomes
 from ragtrace.forensics._painting import Painted, Stretch, paint
+from ragtrace.forensics._passage import Holders, holders
 from ragtrace.forensics._reach import Reach, ReachCounts, reach
+from ragtrace.forensics._reach_csv import reach_csv
 from ragtrace.forensics._recorded import RecordedStep, recorded
 from ragtrace.forensics._replay import Replay, ReplayStep, Timed, replay
 from ragtrace.forensics._rerun import Dependence, Prices, Rerun, VariantAnswers, rerun
@@ -40,6 +42,7 @@ __all__ = [
     "EvidenceAsked",
     "FiledToday",
     "FlowAgain",
+    "Holders",
     "IndexedToday",
     "Judged",
     "JudgedVariant",
@@ -72,6 +75,7 @@ __all__ = [
     "VariantAnswers",
     "WhatIf",
     "export_evidence",
+    "holders",
     "judge_again",
     "judge_rerun",
     "kept",
@@ -80,6 +84,7 @@ __all__ = [
     "paint",
     "plan_rerun",
     "reach",
+    "reach_csv",
     "recorded",
     "replay",
     "rerun",

@@ -25,7 +25,7 @@ def outcome(flow: FlowRow) -> Outcome:
     action = "" if flow.mode == "shadow" else flow.action
     if flow.blocked or action in _KEPT_OUT:
         return "kept_out"
-    if flow.stage != "prompt" or flow.verdict == "none":
+    if flow.stage == "retrieval" or flow.verdict == "none":
         return "retrieved"
     if action == Action.CONTEXT_ONLY or not flow.completion_digest:
         return "used"

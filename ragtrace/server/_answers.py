@@ -10,11 +10,14 @@ from fastapi import Response
 
 from ragtrace.forensics import Outcome
 from ragtrace.store import (
+    By,
     DecisionRow,
     FlowEdge,
     FlowRow,
     Gone,
+    Grade,
     HourRow,
+    Link,
     Matched,
     SaidRow,
     SpanRow,
@@ -90,14 +93,26 @@ class FlowAndOutcome(FlowRow):
 
 @dataclass(frozen=True, slots=True)
 class FlowReached(FlowAndOutcome):
-    """A flow, and what the question's word was found to be."""
+    """A flow, and how it was reached: by which hops, and how surely.
+
+    Attributes:
+        matched: What the question's name was found to be; empty for what was derived.
+        hop: How many times a text was made on the way.
+        by: Every way by which it was found.
+        grade: Of the surest path to it.
+        path: The links of that path.
+    """
 
     matched: Matched
+    hop: int
+    by: tuple[By, ...]
+    grade: Grade
+    path: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How far it got: what is distinct in the rows of this answer."""
+    """How far it got: what is distinct in all rows, also those of other pages."""
 
     retrievals: int
     prompts: int
@@ -105,16 +120,29 @@ class Counts:
     sessions: int
     users: int
     audiences: tuple[str, ...]
+    models: tuple[str, ...]
     outcomes: dict[Outcome, int]
 
 
 @dataclass(frozen=True, slots=True)
 class ReachPage:
-    """Flows of what was asked for, the oldest first; the counts are of these rows."""
+    """Flows of what was asked for, and of what was made of it, the oldest first.
+
+    Attributes:
+        direct: Of steps that the very text was in.
+        derived: Of steps that only what was made of it was in.
+        grades: By grade, each step by its surest.
+        hops: Of the longest path.
+        complete: False where there are more rows or hops than one answer holds.
+    """
 
     what: str
     matched: tuple[Matched, ...]
     counts: Counts
+    direct: Counts
+    derived: Counts
+    grades: dict[Grade, Counts]
+    hops: int
     complete: bool
     rows: tuple[FlowReached, ...]
     next: str | None

@@ -77,10 +77,16 @@ def hours(asked: Annotated[AskedFilter, Query()], view: View) -> Response:
 
 @asker.get("/reach", response_model=shape.ReachPage)
 def reach(asked: Annotated[AskedReach, Query()], view: View) -> Response:
-    """Reach: every prompt that a document got into, and who read the answers."""
-    found = forensics.reach(view, asked.what, asked.limit, where=asked.where, after=asked.after)
-    last = None if found.complete else found.rows[-1].flow
-    return answer({**found.as_json(), "next": last and cursor_of(_place_of(last))})
+    """Reach: every prompt that a text, and what was made of it, got into, and who read the answers.
+
+    Without `what`, a condition says where to begin.
+    """
+    found = forensics.reach(view, asked.what, where=asked.where)
+    behind = asked.after
+    rows = [row for row in found.rows if behind is None or _place_of(row.flow) > behind]
+    page = rows[: asked.limit]
+    following = cursor_of(_place_of(page[-1].flow)) if len(rows) > len(page) else None
+    return answer({**found.as_json(page), "next": following})
 
 
 @asker.get("/words", response_model=shape.Said)

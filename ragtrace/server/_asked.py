@@ -35,6 +35,8 @@ PAGE: Final = 1000
 """Rows of a page that nobody said a number for."""
 TEXTS_LIMIT: Final = 100
 """Digests of one question: more would not fit an address line."""
+NAMES_LIMIT: Final = 100
+"""Names of one question about reach."""
 WORDS: Final = 50
 WORDS_LIMIT: Final = 1000
 """Calls of one answer about words: for each, a text is opened and read."""
@@ -128,9 +130,11 @@ class AskedPage(AskedFilter):
 
 
 class AskedReach(AskedPage):
-    """What it is whose way is asked for."""
+    """What it is whose way is asked for: any of these names, and all of the conditions."""
 
-    what: Word = Field(description="A document, chunk, digest, URI or source.")
+    what: list[Word] = Field(
+        [], max_length=NAMES_LIMIT, description="Documents, chunks, digests, URIs or sources."
+    )
     limit: int = Field(REACH_LIMIT, ge=1, le=REACH_LIMIT, description="Rows of the page.")
 
 
@@ -147,9 +151,14 @@ class AskedTexts(AskedNothing):
     digest: list[Word] = Field([], max_length=TEXTS_LIMIT)
 
 
+_SEVERAL: Final = {"/v1/reach": "what", "/v1/texts": "digest"}
+"""Parameters that may be given more than once."""
+
+
 def once_each(request: Request) -> None:
     """Refuse a parameter that is given twice: one of the two would be passed over."""
-    names = [name for name, _ in request.query_params.multi_items() if name != "digest"]
+    several = _SEVERAL.get(request.url.path)
+    names = [name for name, _ in request.query_params.multi_items() if name != several]
     for name in names:
         if names.count(name) > 1:
             raise HTTPException(400, f"{name[:40]}: expected once")

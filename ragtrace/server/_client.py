@@ -32,9 +32,11 @@ from ragtrace.store import (
     Head,
     HourRow,
     Place,
+    Reached,
     ReachRow,
     SaidRow,
     Seen,
+    Sought,
     SpanRow,
     Stats,
     Store,
@@ -143,17 +145,19 @@ class Client:
             ),
         )
 
-    def reach(
-        self,
-        what: str,
-        limit: int = REACH_LIMIT,
-        *,
-        where: FlowFilter = _ALL,
-        after: Place | None = None,
-    ) -> list[ReachRow]:
-        """Give every flow of a document, chunk, digest, URI or source, oldest first."""
-        query = {"what": what, **_asked(where)}
-        return list(self._pages("reach", ReachRow.from_json, query, limit, after))
+    def reach(self, sought: Sought, limit: int = REACH_LIMIT) -> Reached:
+        """Give every flow of what is sought, and of what was made of it, the oldest first."""
+        if sought.is_nothing:
+            return Reached((), True)
+        asked: dict[str, Any] = {"what": list(sought.names), **_asked(sought.where)}
+        rows: list[ReachRow] = []
+        while True:
+            asked["limit"] = min(limit + 1 - len(rows), PAGE_LIMIT)
+            tree = self.get("/v1/reach", asked)
+            rows += map(ReachRow.from_json, tree["rows"])
+            asked["cursor"] = tree["next"]
+            if tree["next"] is None or len(rows) > limit:
+                return Reached(tuple(rows[:limit]), tree["complete"] and len(rows) <= limit)
 
     def texts(self, digests: Iterable[str]) -> dict[str, str]:
         """Give the texts that are kept, by digest."""
@@ -257,7 +261,7 @@ class Client:
         while limit > 0:
             asked = {**query, **cursor, "limit": min(limit, PAGE_LIMIT)}
             tree = self.get(f"/v1/{name}", asked)
-            rows = tree["rows" if name == "reach" else name]
+            rows = tree[name]
             yield from map(read, rows)
             limit -= len(rows)
             if tree["next"] is None:

@@ -31,6 +31,7 @@ from ragtrace.store._foreign import (
 from ragtrace.store._judged import FlowKind, JudgedFlow, JudgedRow, Judging
 from ragtrace.store._pages import Place
 from ragtrace.store._questions import REACH_LIMIT, TraceNotFoundError
+from ragtrace.store._reached import GRADES, By, Grade, Link, Matched, Reached, ReachRow, Sought
 from ragtrace.store._reader import ContentLike, FlowFilter, Reader, SpanLike
 from ragtrace.store._readings import Reading
 from ragtrace.store._retention import Retention
@@ -40,9 +41,7 @@ from ragtrace.store._rows import (
     FlowEdge,
     FlowRow,
     HourRow,
-    Matched,
     OriginRow,
-    ReachRow,
     SaidRow,
     Stats,
 )
@@ -57,6 +56,7 @@ from ragtrace.store._vault import Vault
 from ragtrace.store._vault_state import VaultLevel
 
 __all__ = [
+    "GRADES",
     "ITSELF",
     "NOBODY",
     "OWNER",
@@ -64,6 +64,7 @@ __all__ = [
     "ROLES",
     "Access",
     "Address",
+    "By",
     "Chain",
     "ChainBrokenError",
     "ChainState",
@@ -79,16 +80,19 @@ __all__ = [
     "FlowLine",
     "FlowRow",
     "Gone",
+    "Grade",
     "Head",
     "HourRow",
     "JudgedFlow",
     "JudgedRow",
     "Judging",
+    "Link",
     "Matched",
     "OriginRow",
     "Place",
     "QuestionError",
     "ReachRow",
+    "Reached",
     "Reader",
     "Reading",
     "Retention",
@@ -98,6 +102,7 @@ __all__ = [
     "Seen",
     "Shred",
     "ShredPlan",
+    "Sought",
     "SpanLike",
     "SpanRow",
     "Stats",

@@ -18,7 +18,7 @@ OTHERS: Final = 0o077
 NAME: Final = "ragtrace"
 """Of the database inside a backup, whatever it is called outside."""
 TABLES: Final = (
-    *("otel_traces", "flows", "reached", "decisions", "contents"),
+    *("otel_traces", "flows", "reached", "derived", "decisions", "contents"),
     *("chain", "heads", "readings"),
 )
 """What makes a store one that is not empty; what was shredded the keyring knows, too."""

@@ -13,20 +13,18 @@ from ragtrace.store._queries import FLOW_COLUMNS, columns_of
 from ragtrace.store._rows import DecisionRow
 
 __all__ = [
-    "AFTER",
     "AT_MOMENTS",
     "BEFORE",
     "DECISIONS",
     "FLOWS",
     "MOMENTS",
     "OF_TRACES",
-    "REACH",
     "TRACES",
     "Place",
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
     """A row's place in the order: by time, then id, then ordinal.
 
@@ -41,7 +39,7 @@ class Place:
     ordinal: int = 0
 
     def as_params(self) -> dict[str, str | int]:
-        """Give the parameters of ``BEFORE`` and ``AFTER``."""
+        """Give the parameters of ``BEFORE``."""
         return {"place_ns": self.time_ns, "place_id": self.id, "place_ordinal": self.ordinal}
 
 
@@ -49,9 +47,6 @@ _AT: Final = "fromUnixTimestamp64Nano({place_ns:Int64})"
 _BEHIND: Final = "({key}) > ({place_id:String}, {place_ordinal:UInt32})"
 BEFORE: Final = f"Timestamp <= {_AT} AND (Timestamp < {_AT} OR {_BEHIND})"
 """Behind a place, newest first; ``{key}`` is the id and ordinal of the table."""
-AFTER: Final = f"Timestamp >= {_AT} AND (Timestamp > {_AT} OR {_BEHIND})"
-"""Behind a place, oldest first."""
-
 MOMENTS: Final = """
 SELECT groupArray(toString(Timestamp)), toUnixTimestamp64Nano(min(Timestamp)) FROM (
     SELECT DISTINCT Timestamp FROM {table} WHERE {may_{table}} AND {where}
@@ -107,10 +102,3 @@ AND Timestamp <= fromUnixTimestamp64Nano({last:Int64})
 GROUP BY TraceId
 """
 """What is told of traces in their flows, or in their decisions, which have no levels."""
-
-REACH: Final = f"""
-SELECT {{matched}}, {FLOW_COLUMNS} FROM flows FINAL
-WHERE {{may_flows}} AND ({{found}}) AND {{where}}
-ORDER BY Timestamp, SpanId, Ordinal
-LIMIT {{limit:UInt32}}
-"""

@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields
 from operator import add
 from typing import Any, Final
 
-from ragtrace.store._rows import FlowRow, Matched
+from ragtrace.store._reached import Matched
+from ragtrace.store._rows import FlowRow
 from ragtrace.store._traces import SpanRow
 
 __all__ = [
@@ -60,10 +61,11 @@ _COLUMNS: Final = {
 """Columns that are not the field's name in capitals."""
 
 
-def columns_of(record: type) -> str:
-    """The columns that hold the fields of a record, in their order."""
+def columns_of(record: type, otherwise: Mapping[str, str] = _COLUMNS) -> str:
+    """The columns that hold the fields of a record, in their order; some ``otherwise``."""
+    named = {**_COLUMNS, **otherwise}
     names = [name.name for name in fields(record)]
-    return ", ".join(_COLUMNS.get(n) or n.title().replace("_", "") for n in names)
+    return ", ".join(named.get(n) or n.title().replace("_", "") for n in names)
 
 
 FLOW_COLUMNS: Final = columns_of(FlowRow)
@@ -156,11 +158,11 @@ GROUP BY partition_id, partition
 """The beginning and the parts of each day; nothing of what is in them."""
 
 _MATCHES: Final[dict[Matched, str]] = {
-    "document": "Document = {what:String}",
-    "chunk": "ChunkId = {what:String}",
-    "digest": "Digest = {what:String}",
-    "uri": "Uri = {what:String}",
-    "source": "Source = {what:String}",
+    "document": "Document IN {what:Array(String)}",
+    "chunk": "ChunkId IN {what:Array(String)}",
+    "digest": "Digest IN {what:Array(String)}",
+    "uri": "Uri IN {what:Array(String)}",
+    "source": "Source IN {what:Array(String)}",
 }
 KINDS: Final = tuple(_MATCHES)
 _SAID_IN: Final = """{may_contents} AND Kept = 1 AND Gone = 0
@@ -196,7 +198,7 @@ MATCHES: Final = "SELECT " + ", ".join(
     f"(SELECT count() FROM (SELECT 1 FROM flows WHERE {{may_flows}} AND {condition} LIMIT 1))"
     for condition in _MATCHES.values()
 )
-"""Which kinds of thing the word is: one number each, 0 or 1, each from its own index."""
+"""Which kinds of thing the names are: one number each, 0 or 1, each from its own index."""
 
 
 def matching(found: list[Matched]) -> tuple[str, str]:

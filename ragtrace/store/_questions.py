@@ -15,6 +15,7 @@ from ragtrace.store._chained import ChainedStep, chained_steps, last_heads
 from ragtrace.store._days import Days
 from ragtrace.store._engine import Engine
 from ragtrace.store._entries import Head
+from ragtrace.store._hops import Walk
 from ragtrace.store._judged import (
     FlowKind,
     JudgedFlow,
@@ -26,6 +27,7 @@ from ragtrace.store._judged import (
 )
 from ragtrace.store._lists import Ask, newest, newest_traces
 from ragtrace.store._pages import Place
+from ragtrace.store._reached import Reached, Sought
 from ragtrace.store._reader import FlowFilter
 from ragtrace.store._readings import READINGS, Reading, Readings
 from ragtrace.store._rows import (
@@ -33,10 +35,10 @@ from ragtrace.store._rows import (
     FlowEdge,
     FlowRow,
     HourRow,
-    OriginRow,
-    ReachRow,
     SaidRow,
     Stats,
+    flow_of,
+    frozen,
 )
 from ragtrace.store._sayings import asked_for, find
 from ragtrace.store._scope import scoped
@@ -156,39 +158,17 @@ class Questions:
         found = [flow for flow in _flows(flows) if (flow.span_id, flow.time_ns) in told]
         return Trace(whole, tuple(spans), tuple(found))
 
-    def reach(
-        self,
-        what: str,
-        limit: int = REACH_LIMIT,
-        *,
-        where: FlowFilter = _ALL,
-        after: Place | None = None,
-        access: Access,
-    ) -> list[ReachRow]:
-        """Give every retrieval that returned ``what`` and every prompt it was found in.
+    def reach(self, sought: Sought, limit: int = REACH_LIMIT, *, access: Access) -> Reached:
+        """Give every flow of what is sought, and of what was made of it, hop by hop.
 
         Args:
-            what: A document id, chunk id, digest, URI or source; each row says which it was.
-            limit: At most this many rows, the oldest first.
-            where: Only such flows.
-            after: Behind which row to begin.
-            access: Who asks.
+            sought: What.
+            limit: At most so many rows.
+            access: Who asks; what he may not see is not followed either.
         """
-        parameters: dict[str, Any] = {"what": what}
-        (hits,) = self._rows("reach", sql.MATCHES, parameters, access)
-        kinds = [kind for kind, hit in zip(sql.KINDS, hits, strict=True) if hit]
-        if not kinds or not what:
-            return []
-        parameters |= where.as_params() | {"limit": limit}
-        narrowed = _narrow.of_flows(where)
-        if after is not None:
-            narrowed += f" AND {_pages.AFTER.replace('{key}', 'SpanId, Ordinal')}"
-            parameters |= after.as_params()
-        matched, found = sql.matching(kinds)
-        query = _pages.REACH.replace("{matched}", matched).replace("{found}", found)
-        rows = self._rows("reach", query.replace("{where}", narrowed), parameters, access)
-        flows = _flows(row[1:] for row in rows)
-        return [ReachRow(row[0], flow) for row, flow in zip(rows, flows, strict=True)]
+        if sought.is_nothing:
+            return Reached((), True)
+        return Walk(self._as(access, "reach"), sought, limit).answer()
 
     def texts(self, digests: Iterable[str], *, access: Access) -> dict[str, str]:
         """Give the texts that open among ``digests``; ``gone`` says what became of the others.
@@ -217,7 +197,7 @@ class Questions:
             access: Who asks.
         """
         rows = self._rows("readings", READINGS, {"since": since, "limit": limit}, access)
-        return [Reading(*map(_frozen, row)) for row in rows]
+        return [Reading(*map(frozen, row)) for row in rows]
 
     def said(
         self, what: str, limit: int = 50, *, where: FlowFilter = _ALL, access: Access
@@ -329,11 +309,4 @@ class Questions:
 
 
 def _flows(rows: Iterable[Sequence[Any]]) -> list[FlowRow]:
-    return [FlowRow(*map(_frozen, row)) for row in rows]
-
-
-def _frozen(value: Any) -> Any:
-    """A list as a tuple; what the engine names the parts of is a record in its own right."""
-    if not isinstance(value, list):
-        return value
-    return tuple(OriginRow.from_json(one) if isinstance(one, dict) else one for one in value)
+    return [flow_of(row) for row in rows]

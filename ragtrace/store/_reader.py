@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Protocol
 
-from ragtrace.store._rows import DecisionRow, FlowEdge, FlowRow, HourRow, ReachRow, SaidRow, Stats
+from ragtrace.store._rows import DecisionRow, FlowEdge, FlowRow, HourRow, SaidRow, Stats
 from ragtrace.store._shreds import Gone
 from ragtrace.store._traces import Trace, TraceRow
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ragtrace.store._chained import ChainedStep
     from ragtrace.store._entries import Head
     from ragtrace.store._pages import Place
+    from ragtrace.store._reached import Reached, Sought
 
 __all__ = ["ContentLike", "FlowFilter", "Reader", "SpanLike"]
 
@@ -126,10 +127,8 @@ class Reader(Protocol):
     def trace(self, trace_id: str) -> Trace:
         """One trace, by its id or a prefix that only it has."""
 
-    def reach(
-        self, what: str, limit: int = ..., *, where: FlowFilter = ..., after: Place | None = ...
-    ) -> list[ReachRow]:
-        """Every flow of a document, chunk, digest, URI or source, oldest first."""
+    def reach(self, sought: Sought, limit: int = ...) -> Reached:
+        """Every flow of what is sought, and of what was made of it, the oldest first."""
 
     def texts(self, digests: Iterable[str]) -> dict[str, str]:
         """The texts that are kept, by digest."""

@@ -24,7 +24,7 @@ MOST_DAYS: Final = 36_500
 """A hundred years: the engine's clock ends in 2106."""
 
 _RULE: Final = re.compile(r"(\*|@?[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,63})\s*=\s*(\d{1,5})d", re.ASCII)
-_FLOWS: Final = ("flows", "reached")
+_FLOWS: Final = ("flows", "reached", "derived")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 __all__ = [
     "DecisionRow",
     "FlowEdge",
     "FlowRow",
     "HourRow",
-    "Matched",
     "OriginRow",
-    "ReachRow",
     "Row",
     "SaidRow",
     "Stats",
+    "flow_of",
+    "frozen",
 ]
-
-Matched = Literal["document", "chunk", "digest", "uri", "source"]
-"""What a string given to ``reach`` was found to be."""
 
 R = TypeVar("R", bound="Row")
 
@@ -95,6 +92,7 @@ class FlowRow(Row):
             where it does not say, and for what a model said, whose ``origins`` say it.
         origins: The documents at the beginning of a derived chunk; none of a document's.
         released: Why its origins do not count, where something was declassified.
+        model: Which answered, as it was asked for where the answer does not say.
     """
 
     trace_id: str
@@ -137,6 +135,7 @@ class FlowRow(Row):
     carried: str
     origins: tuple[OriginRow, ...]
     released: str
+    model: str
 
     def as_json(self) -> dict[str, Any]:
         """Give the fields by name, each origin as an object."""
@@ -148,7 +147,19 @@ class FlowRow(Row):
     def from_json(cls, tree: Mapping[str, Any]) -> Self:
         """Read what ``as_json`` gave, also from an older program that knows no origins."""
         origins = tuple(map(OriginRow.from_json, tree.get("origins", ())))
-        return _read(cls, {"carried": "", "released": "", **tree, "origins": origins})
+        return _read(cls, {"carried": "", "released": "", "model": "", **tree, "origins": origins})
+
+
+def flow_of(columns: Sequence[Any]) -> FlowRow:
+    """The flow that a row of the engine is: its lists frozen, what has named parts a record."""
+    return FlowRow(*map(frozen, columns))
+
+
+def frozen(value: Any) -> Any:
+    """What the engine gives for a column: lists as tuples, what has named parts as a record."""
+    if not isinstance(value, list):
+        return value
+    return tuple(OriginRow.from_json(one) if isinstance(one, dict) else one for one in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,23 +234,6 @@ class HourRow(Row):
     hour_ns: int
     level: str
     flows: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReachRow(Row):
-    """One flow of what was asked for, and what the question's word was found to be."""
-
-    matched: Matched
-    flow: FlowRow
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the flow's fields by name, with ``matched`` beside them."""
-        return {"matched": self.matched, **self.flow.as_json()}
-
-    @classmethod
-    def from_json(cls, tree: Mapping[str, Any]) -> ReachRow:
-        """Read what ``as_json`` gave."""
-        return cls(matched=tree["matched"], flow=FlowRow.from_json(tree))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,16 @@ from ragtrace.store._access import Access
 
 __all__ = ["UnscopedError", "scoped"]
 
-TABLES: Final = ("flows", "reached", "decisions", "otel_traces", "contents", "chain", "heads")
+TABLES: Final = (
+    "flows",
+    "reached",
+    "derived",
+    "decisions",
+    "otel_traces",
+    "contents",
+    "chain",
+    "heads",
+)
 """Tables with rows of tenants or texts of levels."""
 
 _UNSCOPED: Final = re.compile(
@@ -21,7 +30,7 @@ _UNSCOPED: Final = re.compile(
 )
 
 _OF_TENANTS: Final = re.compile(
-    r"\b(FROM|JOIN)\s+(flows|reached|decisions|otel_traces)\s+WHERE (?=\{may_)"
+    r"\b(FROM|JOIN)\s+(flows|reached|derived|decisions|otel_traces)\s+WHERE (?=\{may_)"
 )
 """Reads of tables whose rows have a tenant, where the engine has not been asked to merge them."""
 
@@ -85,6 +94,7 @@ def scoped(
     places = {
         "{may_flows}": _of_tenants("Tenant", access),
         "{may_reached}": _of_tenants("Tenant", access),
+        "{may_derived}": _of_tenants("Tenant", access),
         "{may_decisions}": _of_tenants("Tenant", access),
         "{may_chain}": _of_tenants("Tenant", access),
         "{may_heads}": "1" if access.reads else "0",  # numbers and hashes, of no tenant

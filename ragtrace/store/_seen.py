@@ -11,8 +11,9 @@ from ragtrace.store._entries import Head
 from ragtrace.store._judged import FlowKind, JudgedFlow, JudgedRow, Judging
 from ragtrace.store._pages import Place
 from ragtrace.store._questions import REACH_LIMIT, Questions
+from ragtrace.store._reached import Reached, Sought
 from ragtrace.store._reader import FlowFilter
-from ragtrace.store._rows import DecisionRow, FlowEdge, FlowRow, HourRow, ReachRow, SaidRow, Stats
+from ragtrace.store._rows import DecisionRow, FlowEdge, FlowRow, HourRow, SaidRow, Stats
 from ragtrace.store._shreds import Gone
 from ragtrace.store._traces import Trace, TraceRow
 
@@ -54,16 +55,9 @@ class Seen:
         """One trace, by its id or a prefix that only it has."""
         return self._store.trace(trace_id, access=self._access)
 
-    def reach(
-        self,
-        what: str,
-        limit: int = REACH_LIMIT,
-        *,
-        where: FlowFilter = _ALL,
-        after: Place | None = None,
-    ) -> list[ReachRow]:
-        """Every flow of a document, chunk, digest, URI or source, oldest first."""
-        return self._store.reach(what, limit, where=where, after=after, access=self._access)
+    def reach(self, sought: Sought, limit: int = REACH_LIMIT) -> Reached:
+        """Every flow of what is sought, and of what was made of it."""
+        return self._store.reach(sought, limit, access=self._access)
 
     def hours(self, where: FlowFilter = _ALL) -> list[HourRow]:
         """Flows of each level in each hour, the earliest first."""

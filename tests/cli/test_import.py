@@ -19,7 +19,7 @@ from ragtrace.cli._telemetry import Telemetry, read_telemetry
 from ragtrace.errors import StoreError, WireError
 from ragtrace.model import digest
 from ragtrace.server import Adopter, Auth, Client, server_url
-from ragtrace.store import Store
+from ragtrace.store import Sought, Store
 from ragtrace.wire import names, observed
 from tests.engine import KEY, fresh_url
 from tests.golden.bank import ANSWER, PUBLIC, STAFF
@@ -221,7 +221,7 @@ def test_a_server_that_has_the_store_takes_the_import(tmp_path: Path) -> None:
         for file, left_out in ((LINES, 0), (_exported(tmp_path), 4)):
             assert said("import", file, "--store", store)["left_out"] == left_out
         with Client(url) as client:
-            found = client.reach(digest(STAFF))
+            found = client.reach(Sought(names=(digest(STAFF),))).rows
         assert {row.flow.stage for row in found} == {"retrieval", "prompt"}
     finally:
         server.terminate()

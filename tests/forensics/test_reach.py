@@ -72,6 +72,7 @@ def test_reach_counts_people_not_rows(store: Store) -> None:
         "sessions": 2,
         "users": 2,
         "audiences": ("customer", "staff"),
+        "models": (),
         "outcomes": {"disclosed": 3, "used": 1, "kept_out": 2, "retrieved": 0},
     }
     tree = json.loads(json.dumps(found.as_json()))

@@ -15,7 +15,7 @@ from ragtrace.model import digest
 from ragtrace.server import Client, create_app
 from ragtrace.server._asked import cursor_of
 from ragtrace.server._problems import KINDS, SPACE
-from ragtrace.store import OWNER, FlowFilter, Place, Store, TraceNotFoundError
+from ragtrace.store import OWNER, FlowFilter, Place, Sought, Store, TraceNotFoundError
 from tests.engine import START_NS, content, flow, span, store
 from tests.web import get, run, served
 
@@ -249,7 +249,10 @@ def test_a_client_walks_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
         assert client.said("text") == store.said("text", access=OWNER) != []
         assert client.said("text", where=FlowFilter(user="u3")) == client.said("TEXT")[6:7]
         assert client.hours(where) == store.hours(where, access=OWNER) != []
-        assert client.reach("doc-0", 7) == store.reach("doc-0", 7, access=OWNER)
-        mine = store.reach("doc-1", where=where, after=None, access=OWNER)
-        assert client.reach("doc-1", where=where) == mine != []
+        sought = Sought(names=("doc-0",))
+        assert client.reach(sought, 7) == store.reach(sought, 7, access=OWNER)
+        narrowed = Sought(names=("doc-1", "doc-0"), where=where)
+        mine = store.reach(narrowed, access=OWNER)
+        assert client.reach(narrowed) == mine
+        assert mine.rows
         assert client.texts([digest("a text")]) == {digest("a text"): "a text"}

@@ -16,7 +16,7 @@ from ragtrace.errors import StoreError
 from ragtrace.forensics import reach, trace
 from ragtrace.model import digest
 from ragtrace.server import Client, open_reader
-from ragtrace.store import OWNER, FlowFilter, Store, TraceNotFoundError
+from ragtrace.store import OWNER, FlowFilter, Sought, Store, TraceNotFoundError
 from ragtrace.wire import ContentRecord
 from tests.engine import (
     flow,
@@ -92,7 +92,8 @@ def test_a_client_answers_as_the_store_does(store: Store) -> None:
         assert client.flows(where, 3) == store.flows(where, 3, access=OWNER)
         assert client.edges(where) == store.edges(where, access=OWNER)
         assert client.trace(f"{1:032x}") == store.trace(f"{1:032x}", access=OWNER)
-        assert client.reach("doc-1") == store.reach("doc-1", access=OWNER)
+        sought = Sought(names=("doc-1",))
+        assert client.reach(sought) == store.reach(sought, access=OWNER)
         assert client.texts([digest("t")] * 3) == {digest("t"): "t"}
         assert client.stats() == store.stats(access=OWNER)
         assert reach(client, "doc-0") == reach(store.seen_by(OWNER), "doc-0")
@@ -148,7 +149,7 @@ def test_a_served_directory_is_read_through_its_server(
         assert httpx.post(f"{url}/v1/traces", content=body, headers=PROTOBUF).status_code == 200
         reader = open_reader(str(directory))
         assert isinstance(reader, Client)
-        assert len(reader.reach("doc-0")) == 1
+        assert len(reader.reach(Sought(names=("doc-0",))).rows) == 1
         reader.close()
         assert httpx.get(f"{url}/v1/stats").status_code == 401
     finally:

@@ -10,7 +10,7 @@ import httpx
 from google.rpc.status_pb2 import Status
 
 from ragtrace.server import Limits, create_app
-from ragtrace.store import OWNER, Store
+from ragtrace.store import OWNER, Sought, Store
 from tests.engine import (
     flow,
     span,
@@ -68,7 +68,7 @@ def test_concurrent_batches_are_all_there(store: Store) -> None:
         post(protobuf(span(n, flow())) if n % 7 else b"\xff\xff", PROTOBUF) for n in range(1, 60)
     ]
     answers = run(store, *calls)
-    stored = {row.flow.time_ns for row in store.reach("doc-0", access=OWNER)}
+    stored = {row.flow.time_ns for row in store.reach(Sought(names=("doc-0",)), access=OWNER).rows}
     assert [answer.status_code for answer in answers].count(200) == len(stored) == 51
 
 

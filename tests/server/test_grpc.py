@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from ragtrace.model import digest
 from ragtrace.server import Auth, Limits, create_app
 from ragtrace.server._grpc import OtlpServer
-from ragtrace.store import OWNER, Store
+from ragtrace.store import OWNER, Sought, Store
 from tests.engine import flow, span, store
 from tests.server.test_held import Stuck
 from tests.web import Slow, in_background, protobuf, text_log
@@ -125,7 +125,7 @@ def test_the_answers_are_those_of_the_protocol(store: Store) -> None:
     assert ask(store, protobuf(span(1, flow()))) == empty
     assert ask(store, text_log("hello"), LOGS) == ExportLogsServiceResponse().SerializeToString()
     assert ask(store, b"\xff", METRICS) == b""
-    assert len(store.reach("doc-0", access=OWNER)) == 1
+    assert len(store.reach(Sought(names=("doc-0",)), access=OWNER).rows) == 1
 
 
 def test_a_bad_span_is_counted_and_the_rest_is_stored() -> None:

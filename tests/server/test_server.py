@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from ragtrace.model import digest
 from ragtrace.server import Client, Limits
-from ragtrace.store import OWNER, Store
+from ragtrace.store import OWNER, Sought, Store
 from tests.engine import (
     KEY,
     flow,
@@ -75,7 +75,7 @@ def test_a_body_may_be_compressed(store: Store, squeeze: str | None) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/x-protobuf"
     assert ExportTraceServiceResponse.FromString(answer.content) == ExportTraceServiceResponse()
-    assert len(store.reach("doc-0", access=OWNER)) == 1
+    assert len(store.reach(Sought(names=("doc-0",)), access=OWNER).rows) == 1
 
 
 def test_json_is_answered_in_json(store: Store) -> None:

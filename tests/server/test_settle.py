@@ -20,7 +20,7 @@ from ragtrace.server._adopt import Adopter
 from ragtrace.server._adopt_stored import adopt_stored
 from ragtrace.server._settle import settle
 from ragtrace.server._settler import Settler
-from ragtrace.store import OWNER, FlowRow, Store
+from ragtrace.store import OWNER, FlowRow, Sought, Store
 from ragtrace.wire import SpanRecord
 from tests.engine import KEY, flow, fresh_url
 from tests.engine import span as ours
@@ -160,7 +160,7 @@ def test_a_flow_that_no_longer_follows_is_taken_back(servers: tuple[Server, Serv
     second.take(outer)
     second.settler.drain()
     assert {f.span_id for f in _flows(first.store, 803)} == {search.span_id, outer.span_id}
-    rows = first.store.reach("note", access=OWNER)
+    rows = first.store.reach(Sought(names=("note",)), access=OWNER).rows
     assert inner.span_id not in {row.flow.span_id for row in rows}
 
 
@@ -296,9 +296,11 @@ def test_a_collectors_spans_are_adopted_and_their_texts_removed() -> None:
     with server.store._engine.reading("test") as client:
         rows = client.query("SELECT SpanAttributes FROM otel_traces").result_rows
     assert not any(NOTE[:25] in value for (row,) in rows for value in row.values())
-    assert {f.document for f in server.store.reach("note", access=OWNER) for f in [f.flow]} == {
-        "note"
-    }
+    assert {
+        f.document
+        for f in server.store.reach(Sought(names=("note",)), access=OWNER).rows
+        for f in [f.flow]
+    } == {"note"}
     assert server.store.texts([digest(NOTE)], access=OWNER) == {digest(NOTE): NOTE}
     assert adopt_stored(server.store, server.adopter) == 0
     server.store.close()

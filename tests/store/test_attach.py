@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ragtrace.errors import StoreError
-from ragtrace.store import OWNER, Access, Store
+from ragtrace.store import OWNER, Access, Sought, Store
 from ragtrace.store._engine import Address, Engine
 from ragtrace.store._inserts import span_insert
 from ragtrace.wire import SpanRecord
@@ -94,7 +94,8 @@ def test_what_a_collector_wrote_is_answered_before_and_after() -> None:
         assert attached.trace(spans[3].trace_id, access=OWNER) == ours.trace(
             spans[3].trace_id, access=OWNER
         )
-        assert attached.reach("doc-1", access=OWNER) == ours.reach("doc-1", access=OWNER)
+        sought = Sought(names=("doc-1",))
+        assert attached.reach(sought, access=OWNER) == ours.reach(sought, access=OWNER)
         counts = [replace(one.stats(access=OWNER), bytes_on_disk=0) for one in (attached, ours)]
         assert counts[0] == counts[1]
 

@@ -13,7 +13,7 @@ import pytest
 
 from ragtrace.errors import StoreError
 from ragtrace.model import digest
-from ragtrace.store import OWNER, Store
+from ragtrace.store import OWNER, Sought, Store
 from ragtrace.store._schema import migrate
 from ragtrace.wire import _names as names
 from tests.engine import KEY, ROOT, content, engine_directory, flow, fresh_url, span, store
@@ -108,7 +108,7 @@ def test_one_directory_a_process_is_said_in_words(tmp_path: Path) -> None:
 
 WRITER = textwrap.dedent("""
     import sys
-    from ragtrace.store import OWNER, Store
+    from ragtrace.store import OWNER, Sought, Store
     from tests.engine import flow, span
     opened = Store.open(sys.argv[1])
     first = int(sys.argv[2])
@@ -150,7 +150,7 @@ def test_the_schema_reads_the_names_the_wire_writes() -> None:
 BREAKER = textwrap.dedent("""
     import sys
     from pathlib import Path
-    from ragtrace.store import OWNER, Store
+    from ragtrace.store import OWNER, Sought, Store
     from tests.engine import flow, span
     with Store.open(sys.argv[1]) as opened:
         opened.write([span(1, flow(0))])
@@ -180,7 +180,9 @@ def test_a_server_is_asked_as_the_embedded_engine_is(store: Store, tmp_path: Pat
         remote.write(spans, texts)
         assert remote.flows(access=OWNER) == store.flows(access=OWNER)
         assert remote.edges(access=OWNER) == store.edges(access=OWNER)
-        assert remote.reach(INJECTION, access=OWNER) == store.reach(INJECTION, access=OWNER) != []
+        injected = Sought(names=(INJECTION,))
+        assert len(store.reach(injected, access=OWNER).rows) == 29
+        assert remote.reach(injected, access=OWNER) == store.reach(injected, access=OWNER)
         assert remote.trace(f"{7:032x}", access=OWNER) == store.trace(f"{7:032x}", access=OWNER)
         assert remote.texts([digest("sealed")], access=OWNER) == {digest("sealed"): "sealed"}
         with (

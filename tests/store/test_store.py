@@ -14,7 +14,9 @@ from ragtrace.store import (
     FlowFilter,
     FlowRow,
     OriginRow,
+    Reached,
     ReachRow,
+    Sought,
     Store,
     Trace,
     TraceNotFoundError,
@@ -40,6 +42,11 @@ INJECTIONS = [
 ]
 
 
+def named(name: str) -> Sought:
+    """What has this name."""
+    return Sought(names=(name,))
+
+
 def everything(opened: Store) -> list[object]:
     """The answer to every question, for comparison."""
     return [
@@ -52,8 +59,8 @@ def everything(opened: Store) -> list[object]:
         opened.traces(access=OWNER),
         opened.said("said", access=OWNER),
         opened.trace(f"{1:032x}", access=OWNER),
-        opened.reach("doc-0", access=OWNER),
-        opened.reach("chroma/bank_knowledge", access=OWNER),
+        opened.reach(named("doc-0"), access=OWNER),
+        opened.reach(named("chroma/bank_knowledge"), access=OWNER),
         opened.texts([digest("text")], access=OWNER),
         replace(opened.stats(access=OWNER), bytes_on_disk=0),
     ]
@@ -83,6 +90,8 @@ def test_a_flow_has_every_field(store: Store) -> None:
     }
     of_span = {
         "ragtrace__policy__digest": "pol",
+        "gen_ai__request__model": "gpt",
+        "gen_ai__response__model": "gpt-5",
         "ragtrace__decision__action": "block",
         "ragtrace__completion__origins": json.dumps(
             [origin("memo"), origin("doc-0", "chunk 0", evidence="certain"), origin("doc-0")]
@@ -156,6 +165,7 @@ def test_a_flow_has_every_field(store: Store) -> None:
                 ),
             ),
             released="declassified by u3",
+            model="gpt-5",
         )
     ]
 
@@ -167,9 +177,12 @@ def test_rows_survive_json(store: Store) -> None:
     store.write(
         [span(1, flow(0, ranges=ranges, origins=origins, spans=[[0, 1, 2, 3, 4]], score=None))]
     )
-    trace, reach = store.trace(f"{1:032x}", access=OWNER), store.reach("doc-0", access=OWNER)
+    trace, reach = (
+        store.trace(f"{1:032x}", access=OWNER),
+        store.reach(named("doc-0"), access=OWNER).rows,
+    )
     assert Trace.from_json(json.loads(json.dumps(trace.as_json()))) == trace
-    assert [ReachRow.from_json(json.loads(json.dumps(r.as_json()))) for r in reach] == reach
+    assert tuple(ReachRow.from_json(json.loads(json.dumps(r.as_json()))) for r in reach) == reach
 
 
 def test_other_tracers_documents_are_flows(store: Store) -> None:
@@ -267,7 +280,7 @@ def test_a_batch_may_span_many_years(store: Store) -> None:
     """A back-fill over more months than the engine takes at once is stored whole."""
     month = 31 * 86_400 * 10**9
     store.write([replace(span(n, flow()), start_ns=n * month) for n in range(1, 131)])
-    assert len(store.reach("doc-0", access=OWNER)) == 130
+    assert len(store.reach(named("doc-0"), access=OWNER).rows) == 130
 
 
 def test_edges_count_what_reached_whom(store: Store) -> None:
@@ -343,7 +356,7 @@ def test_reach_says_what_it_was_asked_for(store: Store, what: str, matched: str)
     one = flow(1, source="chroma/other")
     store.write([span(2, one, flow(0)), span(3, flow(0))])
     store.write([span(1, one, ragtrace__stage="retrieval")])
-    rows = store.reach(what, access=OWNER)
+    rows = store.reach(named(what), access=OWNER).rows
     assert [(row.matched, row.flow.stage, row.flow.user) for row in rows] == [
         (matched, "retrieval", "u1"),
         (matched, "prompt", "u2"),
@@ -353,8 +366,13 @@ def test_reach_says_what_it_was_asked_for(store: Store, what: str, matched: str)
 def test_reach_finds_every_meaning_of_a_word(store: Store) -> None:
     """A document and a chunk may share a name; both are found, each said."""
     store.write([span(1, flow(1, id="twin")), span(2, flow(2, document="twin"))])
-    assert [row.matched for row in store.reach("twin", access=OWNER)] == ["chunk", "document"]
-    assert store.reach("nothing", access=OWNER) == store.reach("", access=OWNER) == []
+    assert [row.matched for row in store.reach(named("twin"), access=OWNER).rows] == [
+        "chunk",
+        "document",
+    ]
+    nothing = Reached((), complete=True)
+    assert store.reach(named("nothing"), access=OWNER) == nothing
+    assert store.reach(named(""), access=OWNER) == nothing
 
 
 def test_a_trace_is_found_by_a_prefix_only_it_has(store: Store) -> None:
@@ -373,8 +391,8 @@ def test_a_trace_is_found_by_a_prefix_only_it_has(store: Store) -> None:
 @pytest.mark.parametrize("text", INJECTIONS)
 def test_a_parameter_is_only_ever_a_value(store: Store, text: str) -> None:
     """SQL in any parameter finds what is called so, and nothing more."""
-    named = flow(0, id=text, document=text, source=text, level=text, action=text, uri=text)
-    store.write([span(1, named, ragtrace__audience=text, session__id=text), span(2, flow(1))])
+    called = flow(0, id=text, document=text, source=text, level=text, action=text, uri=text)
+    store.write([span(1, called, ragtrace__audience=text, session__id=text), span(2, flow(1))])
     for field in ("audience", "source", "document", "level", "action", "session"):
         named_so: dict[str, Any] = {field: text}
         where = FlowFilter(**named_so)
@@ -386,7 +404,7 @@ def test_a_parameter_is_only_ever_a_value(store: Store, text: str) -> None:
         == store.flows(FlowFilter(stage=text), access=OWNER)
         == []
     )
-    assert [row.matched for row in store.reach(text, access=OWNER)] == ["document"]
+    assert [row.matched for row in store.reach(named(text), access=OWNER).rows] == ["document"]
     assert store.texts([text], access=OWNER) == {}
     with pytest.raises(TraceNotFoundError):
         store.trace(text, access=OWNER)

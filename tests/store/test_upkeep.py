@@ -95,7 +95,7 @@ def _age(days: float) -> int:
 
 def _merged(opened: Store) -> None:
     with opened._engine.writing("test") as client:
-        for table in ("otel_traces", "flows", "reached", "decisions"):
+        for table in ("otel_traces", "flows", "reached", "derived", "decisions"):
             client.command(f"OPTIMIZE TABLE {table} FINAL")
 
 

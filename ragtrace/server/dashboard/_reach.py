@@ -51,13 +51,16 @@ class Reached:
 
 
 def reached(reader: Reader, asked: Asked) -> Reached:
-    """Ask what a document, chunk, digest, URI or source reached.
+    """Ask what a document, chunk, digest, URI or source reached, and what was made of it.
+
+    Without one, the conditions of the address say where to begin.
 
     Raises:
         StoreError: The store cannot be read.
     """
     what = asked.what
-    found = reach(reader, what, MOST, where=asked.where) if what else None
+    given = bool(what or asked.where.as_params())
+    found = reach(reader, what, MOST, where=asked.where) if given else None
     if found is None or not found.rows:
         return Reached(what, found, (), bool(reader.flows(FlowFilter(), 1)))
     return Reached(what, found, _bars(found), True)

@@ -60,6 +60,7 @@ CREATE TABLE IF NOT EXISTS flows (
     Tenant LowCardinality(String),
     Session String CODEC(ZSTD(1)),
     User String CODEC(ZSTD(1)),
+    Model LowCardinality(String),
     ChunkId LowCardinality(String) CODEC(ZSTD(1)),
     Digest LowCardinality(String) CODEC(ZSTD(1)),
     Uri LowCardinality(String) CODEC(ZSTD(1)),
@@ -141,6 +142,18 @@ SETTINGS index_granularity = 8192, fsync_after_insert = 1, fsync_part_directory 
     min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1,
     max_bytes_to_merge_at_max_space_in_pool = 161061273600; -- the default: a day becomes one part
 
+-- Where the flows of derived texts are, by the text: what was made of a completion is found here.
+CREATE TABLE IF NOT EXISTS derived (
+    Made UInt64, -- hash of the text's digest
+    Timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    Tenant LowCardinality(String),
+    Level LowCardinality(String),
+    Version UInt64 CODEC(ZSTD(1))
+) ENGINE = {replicated}ReplacingMergeTree(Version)
+PARTITION BY toYYYYMM(Timestamp)
+ORDER BY (Made, Timestamp, Tenant)
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1;
+
 -- Texts by digest, sealed before they come here. A row with a text outlives one without.
 CREATE TABLE IF NOT EXISTS contents (
     Digest String CODEC(ZSTD(1)),
@@ -209,6 +222,15 @@ CREATE TABLE IF NOT EXISTS decisions (
     PromptLevel LowCardinality(String),
     CompletionDigest String CODEC(ZSTD(1)),
     Flows UInt32,
+    Model LowCardinality(String),
+    Cached Bool, -- whether the completion came out of a cache
+    Withheld UInt32, -- pieces of it that were
+    CompletionLevel LowCardinality(String),
+    Origins Array(Tuple( -- what a cached completion was made from
+        document LowCardinality(String), source LowCardinality(String),
+        digest LowCardinality(String), level LowCardinality(String),
+        evidence LowCardinality(String)
+    )) CODEC(ZSTD(1)),
     Version UInt64 CODEC(ZSTD(1)),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_prompt PromptDigest TYPE bloom_filter(0.01) GRANULARITY 1,
@@ -317,6 +339,11 @@ SELECT
         SpanAttributes['gen_ai.conversation.id']
     ) AS Session,
     SpanAttributes['user.id'] AS User,
+    coalesce(
+        nullIf(SpanAttributes['gen_ai.response.model'], ''),
+        nullIf(SpanAttributes['gen_ai.request.model'], ''),
+        SpanAttributes['llm.model_name']
+    ) AS Model,
     flow.id AS ChunkId,
     flow.digest AS Digest,
     if(flow.uri = '', flow.document, ifNull(flow.uri, '')) AS Uri,
@@ -396,6 +423,10 @@ SELECT
     Version
 FROM flows;
 
+CREATE MATERIALIZED VIEW IF NOT EXISTS derived_mv TO derived AS
+SELECT sipHash64(Digest) AS Made, Timestamp, Tenant, Level, Version
+FROM flows WHERE Source = 'completion' OR notEmpty(Origins);
+
 CREATE MATERIALIZED VIEW IF NOT EXISTS decisions_mv TO decisions AS
 SELECT
     Timestamp,
@@ -428,6 +459,23 @@ SELECT
         ),
         mapKeys(SpanAttributes), mapValues(SpanAttributes)
     ))) AS Flows,
+    coalesce(
+        nullIf(SpanAttributes['gen_ai.response.model'], ''),
+        nullIf(SpanAttributes['gen_ai.request.model'], ''),
+        SpanAttributes['llm.model_name']
+    ) AS Model,
+    SpanAttributes['ragtrace.completion.cached'] = 'true' AS Cached,
+    toUInt32OrZero(SpanAttributes['ragtrace.completion.withheld']) AS Withheld,
+    SpanAttributes['ragtrace.completion.level'] AS CompletionLevel,
+    if(
+        Cached,
+        JSONExtract(
+            SpanAttributes['ragtrace.completion.origins'],
+            'Array(Tuple(document String, source String, digest String, level String,
+            evidence String))'
+        ),
+        []
+    ) AS Origins,
     if(
         ScopeName = 'ragtrace' AND mapContains(SpanAttributes, 'ragtrace.request.id'),
         0xFFFFFFFFFFFFFFFF,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ragtrace.errors import StoreError
-from ragtrace.store import OWNER, FlowFilter, Store
+from ragtrace.store import OWNER, FlowFilter, Sought, Store
 from ragtrace.testing.bench import Listener, Row
 from ragtrace.testing.store._material import (
     FIRST_NS,
@@ -95,7 +95,7 @@ def _questions(spans: int) -> list[Question]:
     return [
         ("reach counts, hot document", lambda s: _edges(s, document=HOT), 100),
         ("reach counts, rare document", lambda s: _edges(s, document=RARE), 100),
-        ("reach, 200 rows, hot document", lambda s: s.reach(HOT, 200, access=OWNER), None),
+        ("reach, 200 rows, hot document", lambda s: _reach(s, HOT, 200), None),
         ("one trace", lambda s: s.trace(middle, access=OWNER), 150),
         ("map, 30 days", lambda s: s.edges(month, access=OWNER), 500),
         ("hours by level, 30 days", lambda s: s.hours(month, access=OWNER), 300),
@@ -103,6 +103,10 @@ def _questions(spans: int) -> list[Question]:
         ("a frequent word, newest 50", lambda s: s.said("word1", 50, access=OWNER), None),
         ("newest 100 flows", lambda s: s.flows(limit=100, access=OWNER), None),
     ]
+
+
+def _reach(store: Store, document: str, limit: int) -> object:
+    return store.reach(Sought(names=(document,)), limit, access=OWNER)
 
 
 def _edges(store: Store, **where: Any) -> object:

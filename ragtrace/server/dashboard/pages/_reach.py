@@ -25,13 +25,17 @@ from ragtrace.server.dashboard.pages._parts import (
     when,
 )
 from ragtrace.server.dashboard.pages._tags import tag, tree
-from ragtrace.server.dashboard.pages._words import moment, or_nobody, plural
-from ragtrace.store import FlowRow
+from ragtrace.server.dashboard.pages._words import count, moment, or_nobody, plural
+from ragtrace.store import FlowRow, ReachRow
 
 __all__ = ["draw_reach", "outcome_badge"]
 
 _COLUMNS: Final = (
-    "Time (UTC)", "Audience", "Session", "Stage", "Level", "Decision", "Outcome", "Rule", "Trace",
+    "Time (UTC)", "Hop#", "Known by", "Audience", "Session", "User", "Stage", "Level", "Decision",
+    "Outcome", "Rule", "Trace",
+)  # fmt: skip
+_SPLIT: Final = (
+    "In the prompt", "Prompts#", "Answers#", "Sessions#", "Users#", "Disclosed#", "Used#",
 )  # fmt: skip
 WORDS: Final[dict[Outcome, str]] = {
     "disclosed": "disclosed",
@@ -43,7 +47,7 @@ WORDS: Final[dict[Outcome, str]] = {
 
 def draw_reach(seen: Look, answer: Reached) -> None:
     """The page ``/reach``."""
-    title(seen, "Reach", "Every retrieval that returned it, every prompt it was found in.")
+    title(seen, "Reach", "Every prompt it was found in, and what was made of it, hop by hop.")
     if not answer.stored:
         nothing_yet()
         return
@@ -57,11 +61,12 @@ def draw_reach(seen: Look, answer: Reached) -> None:
     elif not found.rows:
         empty(
             "It has reached nothing",
-            f"No document, chunk, digest, URI or source is called “{answer.what}” here. Ids are "
+            f"No document, chunk, digest, URI or source is called “{found.what}” here. Ids are "
             "compared as they are, upper and lower case too.",
         )
     else:
-        _counts(found)
+        _counts(seen, found)
+        _grades(found)
         _timeline(answer)
         _list(seen, found)
 
@@ -89,12 +94,13 @@ def _search(what: str) -> None:
         tag("button", "Look", "pill go", type="submit")
 
 
-def _counts(found: Reach) -> None:
+def _counts(seen: Look, found: Reach) -> None:
     counts = found.counts
     with tag("section", "", "card summary"):
         with tag("div", "", "subject"):
-            tag("span", " and ".join(found.matched), "kind")
+            tag("span", " and ".join(found.matched) or "flows with", "kind")
             copyable(found.what)
+            tag("span", f"asked {moment(seen.now_ns)} UTC", "asked")
         with tag("div", "", "figures"):
             figure(counts.retrievals, "retrievals")
             figure(counts.prompts, "prompts")
@@ -104,9 +110,36 @@ def _counts(found: Reach) -> None:
             for name, times in counts.outcomes.items():
                 figure(times, WORDS[name], f"o-{name}")
         told = ", ".join(counts.audiences) or "nobody"
-        tag("p", f"In prompts whose answers were read by {told}.")
-        if not found.complete:
+        models = ", ".join(counts.models) or "models that nobody named"
+        tag("p", f"In prompts whose answers were given by {models} and read by {told}.")
+        if found.complete:
+            tag("p", "The answer is complete: every flow that is stored was looked at.", "below")
+        else:
             tag("p", "There is more than a page can count; ragtrace reach counts all.", "below")
+
+
+def _grades(found: Reach) -> None:
+    """The same numbers for the text itself and for what was made of it, and by grade."""
+    splits = {
+        "the text itself": found.direct,
+        "only what was made of it": found.derived,
+        **{f"known by: {grade}": counts for grade, counts in found.grades.items()},
+    }
+    with tag("section", "", "card scroll"), tree(), tag("table"):
+        head(
+            ("In the prompt", "Prompts#", "Answers#", "Sessions#", "Users#", "Disclosed#", "Used#")
+        )
+        with tag("tbody"):
+            for name, counts in splits.items():
+                told = counts.outcomes
+                numbers = (
+                    counts.prompts, counts.completions, counts.sessions, counts.users,
+                    told["disclosed"], told["used"],
+                )  # fmt: skip
+                with tag("tr"):
+                    tag("th", name, scope="row")
+                    for number in numbers:
+                        tag("td", count(number), "number")
 
 
 def _timeline(answer: Reached) -> None:
@@ -152,24 +185,28 @@ def _options(answer: Reached, names: list[str]) -> dict[str, Any]:
 
 
 def _list(seen: Look, found: Reach) -> None:
-    newest = [row.flow for row in reversed(found.rows)][:SHOWN]
+    newest = list(reversed(found.rows))[:SHOWN]
     with tag("section", "", "card scroll"), tree(), tag("table"):
         head(_COLUMNS)
         with tag("tbody"):
-            for flow in newest:
-                _row(seen, flow)
+            for row in newest:
+                _row(seen, row)
     if len(found.rows) > SHOWN:
         tag("p", f"The newest {SHOWN} of {plural(len(found.rows), 'flow')}.", "below centre")
 
 
-def _row(seen: Look, flow: FlowRow) -> None:
+def _row(seen: Look, row: ReachRow) -> None:
+    flow = row.flow
     with tag("tr"):
         with tag("td"):
             when(flow.time_ns, seen.now_ns)
+        tag("td", str(row.hop), "number", title=_path(row))
+        tag("td", row.grade, title=" and ".join(row.by))
         tag("td", or_nobody(flow.audience))
         with tag("td"):
             if flow.session:
                 link(flow.session, "/decisions?" + urlencode({"session": flow.session}))
+        tag("td", flow.user)
         tag("td", flow.stage)
         with tag("td"):
             level_badge(seen.levels, flow.level)
@@ -181,3 +218,14 @@ def _row(seen: Look, flow: FlowRow) -> None:
             tag("code", flow.rule, title=flow.reason)
         with tag("td"):
             link(flow.trace_id[:8], f"/trace/{flow.trace_id}#span-{flow.span_id}", "mono")
+
+
+def _path(row: ReachRow) -> str:
+    """The way to it in words, for who points at the number of hops."""
+    steps = [
+        f"made in trace {link.trace_id[:8]} ({link.evidence})"
+        if link.trace_id
+        else f"recorded as its origin ({link.evidence})"
+        for link in row.path
+    ]
+    return ", then ".join(steps) or "the text itself"
