@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from ragtrace import forensics
 from ragtrace.server import _answers as shape
@@ -81,6 +81,8 @@ def reach(asked: Annotated[AskedReach, Query()], view: View) -> Response:
 
     Without `what`, a condition says where to begin.
     """
+    if not any(asked.what) and not asked.where.as_params():
+        raise HTTPException(400, "what: expected a name, or a condition that says where to begin")
     found = forensics.reach(view, asked.what, where=asked.where)
     behind = asked.after
     rows = [row for row in found.rows if behind is None or _place_of(row.flow) > behind]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+from functools import cache
+from itertools import count
 from typing import Any
 
 import pytest
@@ -212,6 +215,7 @@ def test_an_incomplete_answer_says_so(store: Store, monkeypatch: pytest.MonkeyPa
     assert [hop for _, hop, _ in steps(short)] == [0, 1, 2, 3]
 
 
+_numbers = count(1)
 TEXTS = [f"text {n}" for n in range(5)]
 VERDICTS = ["certain", "ambiguous", "explained", "none"]
 EVIDENCE = ["certain", "text", "taint", ""]
@@ -255,17 +259,25 @@ def closure(drawn: list[Any]) -> dict[int, tuple[str, frozenset[str]]]:
     return {p: (GRADES[worst], frozenset(ways)) for p, (worst, ways) in reached.items()}
 
 
+@cache
+def shared() -> Store:
+    """One store for all graphs, which are told apart by their names."""
+    opened = Store.open(fresh_url(), KEY)
+    atexit.register(opened.close)
+    return opened
+
+
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given_(drawn=graph)
 def test_reach_is_the_transitive_closure_of_what_flowed(drawn: list[Any]) -> None:
     """Over any graph of flows: the same rows, grades and ways as when every path is tried."""
-    with Store.open(fresh_url(), KEY) as opened:
-        opened.write([_drawn(place, *one) for place, one in enumerate(drawn)])
-        found = opened.reach(DOC, access=OWNER)
+    number = next(_numbers)
+    shared().write([_drawn(number, place, *one) for place, one in enumerate(drawn)])
+    found = shared().reach(Sought(names=(f"note {number}",)), access=OWNER)
     assert found.complete
     assert {
-        int(row.flow.span_id, 16) - 1: (row.grade, frozenset(row.by)) for row in found.rows
+        int(row.flow.span_id, 16) % 100: (row.grade, frozenset(row.by)) for row in found.rows
     } == closure(drawn)
     for row in found.rows:
         links = [*(link.grade for link in row.path), graded(row.flow.verdict)]
@@ -273,10 +285,20 @@ def test_reach_is_the_transitive_closure_of_what_flowed(drawn: list[Any]) -> Non
 
 
 def _drawn(
-    place: int, text: str | None, verdict: str, known: str, goes_on: str, answer: str, let_in: bool
+    number: int,
+    place: int,
+    text: str | None,
+    verdict: str,
+    known: str,
+    goes_on: str,
+    answer: str,
+    let_in: bool,
 ) -> SpanRecord:
-    what = [origin("doc-0", "chunk 0", evidence=known)] if known else []
-    held = given(0) if text is None else said(text, *what)
+    note = origin(f"note {number}", f"text of note {number}")
+    held = given(0, document=note["document"], digest=note["digest"])
+    if text is not None:
+        held = said(f"{number} {text}", *([note | {"evidence": known}] if known else []))
     held |= {"verdict": verdict, "action": "allow" if let_in else "drop"}
-    origins = {"ragtrace__completion__origins": carried(goes_on)} if goes_on else {}
-    return call(place + 1, answer, held, **origins)
+    carries = as_json([note | {"evidence": goes_on}]) if goes_on else None
+    origins = {"ragtrace__completion__origins": carries}
+    return call(number * 100 + place, f"{number} {answer}", held, **origins)

@@ -428,6 +428,22 @@ SELECT sipHash64(Digest) AS Made, Timestamp, Tenant, Level, Version
 FROM flows WHERE Source = 'completion' OR notEmpty(Origins);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS decisions_mv TO decisions AS
+WITH
+    SpanAttributes['ragtrace.completion.cached'] = 'true' AS cached,
+    arrayFlatten(arrayMap(
+        key -> JSONExtract(SpanAttributes[key], 'Array(Tuple(
+            ord Nullable(UInt32), document String, source String, digest String, level String
+        ))'),
+        arrayFilter(
+            key -> cached AND (key = 'ragtrace.flows' OR startsWith(key, 'ragtrace.flows.')),
+            mapKeys(SpanAttributes)
+        )
+    )) AS found,
+    JSONExtract(
+        if(cached, SpanAttributes['ragtrace.completion.origins'], ''),
+        'Array(Tuple(document String, source String, digest String, level String, evidence String,
+        ord Nullable(UInt32)))'
+    ) AS named
 SELECT
     Timestamp,
     SpanId,
@@ -464,17 +480,22 @@ SELECT
         nullIf(SpanAttributes['gen_ai.request.model'], ''),
         SpanAttributes['llm.model_name']
     ) AS Model,
-    SpanAttributes['ragtrace.completion.cached'] = 'true' AS Cached,
+    cached AS Cached,
     toUInt32OrZero(SpanAttributes['ragtrace.completion.withheld']) AS Withheld,
     SpanAttributes['ragtrace.completion.level'] AS CompletionLevel,
-    if(
-        Cached,
-        JSONExtract(
-            SpanAttributes['ragtrace.completion.origins'],
-            'Array(Tuple(document String, source String, digest String, level String,
-            evidence String))'
+    arrayMap( -- one that is among the flows is named by its place
+        made -> if(
+            isNull(made.ord),
+            (made.document, made.source, made.digest, made.level, made.evidence),
+            (
+                arrayFirst(one -> one.ord = made.ord, found).document,
+                arrayFirst(one -> one.ord = made.ord, found).source,
+                arrayFirst(one -> one.ord = made.ord, found).digest,
+                arrayFirst(one -> one.ord = made.ord, found).level,
+                if(made.evidence = '', 'taint', made.evidence)
+            )
         ),
-        []
+        named
     ) AS Origins,
     if(
         ScopeName = 'ragtrace' AND mapContains(SpanAttributes, 'ragtrace.request.id'),
