@@ -268,7 +268,8 @@ def shared() -> Store:
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@pytest.mark.timeout(600)
+@settings(max_examples=40, deadline=None)
 @given_(drawn=graph)
 def test_reach_is_the_transitive_closure_of_what_flowed(drawn: list[Any]) -> None:
     """Over any graph of flows: the same rows, grades and ways as when every path is tried."""
