@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from run import DONE, UNUSABLE, forget_settings
 from scenes import Scenes
 from score import Score, score_reach
+from score_whatif import score_whatif
 from sheet import Sheet
 from truth import Truth
 
@@ -38,7 +39,8 @@ REQUESTS = 5000
 SPRINT = 0.2
 POLICIES = Path(__file__).with_name("policies")
 AS_IT_WAS = POLICIES / "enrichment.yaml"
-WIDTH = 110
+NEW_RULE = POLICIES / "handbook_stays_inside.yaml"
+WIDTH = 130
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ def run(options: argparse.Namespace) -> Result:
         truth.write(folder)
         reader = store.seen_by(OWNER)
         scores = score_reach(reader, staff, truth)
+        inside = [one.id for one in articles if one.label == "staff_only"]
+        scores["whatif: flows touched"] = score_whatif(reader, str(NEW_RULE), truth, inside)
         return Result(truth, len(staff), store.stats(access=OWNER).flows, took, scores)
 
 

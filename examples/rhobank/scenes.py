@@ -188,6 +188,7 @@ class Scenes:
         filed = f"filed-{self._number}"
         self._filed.put(Document(text.words, id=filed, metadata={"label": "public"}), text)
         self._on_file.append((self._number, filed))
+        self.truth.filed[filed], self.truth.digests[filed] = text.shown, named(text.words)
 
     # --- steps ------------------------------------------------------------------------------
 
@@ -237,9 +238,28 @@ class Scenes:
         if model.invoke(messages).content != said.words:
             raise ScriptError(f"request {self._number}: {kind}: another answer than was scripted")
         who, of = self._who, together(shown)
-        call = Told(self._number, kind, *who, prompt, named(said.words), **of)
+        given = frozenset(name for one in shown for name in one.holds if one.given)
+        fresh = self._judged_anew(messages, shown)
+        call = Told(self._number, kind, *who, prompt, named(said.words), given, fresh, **of)
         self.truth.calls.append(call)
         return said
+
+    def _judged_anew(
+        self, messages: Sequence[BaseMessage], shown: Sequence[Text]
+    ) -> tuple[tuple[str, frozenset[str]], ...]:
+        """What a model made of that is shown, but for what stands only where it was told before.
+
+        An answer that quotes an article stands where that article does as well.
+        """
+        history = {str(one.content) for one in messages if one.type == "ai"}
+        rest = "\n".join(str(one.content) for one in messages if one.type != "ai")
+        made = {
+            named(one.words): one.shown
+            for one in shown
+            if not one.is_copy
+            and (one.words not in history or any(quote.words in rest for quote in one.quotes))
+        }
+        return tuple(made.items())
 
     # --- what is asked ----------------------------------------------------------------------
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from truth import Told, Truth
 
 from ragtrace.forensics import outcome, reach
-from ragtrace.store import FlowRow, ReachRow, Reader
+from ragtrace.store import GRADES, FlowRow, ReachRow, Reader
 
-# The grade of a way into a prompt on which every step is certain.
+# The grade of a way into a prompt of which every step is certain.
 CERTAIN = "certain"
-# Verdicts of what stands in a prompt on another document's account, or not at all.
-NOT_THERE = ("explained", "none")
+# The verdict of what stands in a prompt on another document's account.
+EXPLAINED = "explained"
 COUNTED = "prompts", "completions", "sessions", "users"
 
 Things = dict[str, set[str]]
@@ -60,29 +60,50 @@ def score_reach(reader: Reader, documents: Sequence[str], truth: Truth) -> dict[
     """Return how well the reach of `documents` is told, by what is asked.
 
     - `certain: prompts` and the others: what text of a document is certainly in.
+    - `certain: prompts, quoted`: those of them that were not given the document itself: its text
+      stands in what a model has said before.
     - `taint, of what was used`: every prompt of whatever grade, of what was made of a document.
-    - `taint, of what was shown`: the same, of what a model made that was shown it.
+    - `taint, of what was shown`: the same, of what a model said that was shown it, used or not.
+    - `taint but explained, of what was shown`: the same without ways on which all that was found of
+      the document stands in others.
     """
     scores = {f"certain: {name}": Score() for name in COUNTED}
-    used, shown = Score(), Score()
+    quoted, used, shown, there = Score(), Score(), Score(), Score()
     for document in documents:
         rows = reach(reader, document).rows
-        sure, true = _found(_reaching(rows, sure=True)), _true(truth.holding(document))
+        sure, true = _found(_reaching(rows, (CERTAIN,))), _true(truth.holding(document))
         for name in COUNTED:
             scores[f"certain: {name}"].add(document, sure[name], true[name])
-        found = _found(_reaching(rows, sure=False))["prompts"]
+        given = _true([one for one in truth.calls if document in one.given])["prompts"]
+        quoted.add(document, sure["prompts"] - given, true["prompts"] - given)
+        found = _found(_reaching(rows, GRADES))["prompts"]
         used.add(document, found, _true(truth.made_of(document))["prompts"])
-        shown.add(document, found, _true(truth.shown(document))["prompts"])
-    return {**scores, "taint, of what was used": used, "taint, of what was shown": shown}
+        all_shown = _true(truth.shown(document))["prompts"]
+        shown.add(document, found, all_shown)
+        own = [row for row in rows if EXPLAINED not in _verdicts(row)]
+        there.add(document, _found(_reaching(own, GRADES))["prompts"], all_shown)
+    return {
+        **scores,
+        "certain: prompts, quoted": quoted,
+        "taint, of what was used": used,
+        "taint, of what was shown": shown,
+        "taint but explained, of what was shown": there,
+    }
 
 
-def _reaching(rows: Iterable[ReachRow], *, sure: bool) -> list[FlowRow]:
-    """Return the flows that stand in a prompt; an answer out of a cache stands in none."""
-    there = [row for row in rows if row.flow.stage == "prompt"]
-    got_in = [row for row in there if outcome(row.flow) in ("disclosed", "used")]
-    if sure:
-        return [row.flow for row in got_in if row.grade == CERTAIN]
-    return [row.flow for row in got_in if row.flow.verdict not in NOT_THERE]
+def _verdicts(row: ReachRow) -> set[str]:
+    return {row.flow.verdict, *(link.verdict for link in row.path)}
+
+
+def _reaching(rows: Iterable[ReachRow], grades: Sequence[str]) -> list[FlowRow]:
+    """The flows into prompts, of these grades: neither what was kept out nor a cache's answers."""
+    return [
+        row.flow
+        for row in rows
+        if row.grade in grades
+        and row.flow.stage == "prompt"
+        and outcome(row.flow) in ("disclosed", "used")
+    ]
 
 
 def _found(flows: Iterable[FlowRow]) -> Things:

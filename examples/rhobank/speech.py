@@ -43,7 +43,7 @@ class Speech:
     def article(self, article: Article) -> Text:
         """Return `article` as a text that is of itself."""
         itself = frozenset({article.id})
-        return Text(article.text, self._quotes[article.id], itself, itself, itself)
+        return Text(article.text, self._quotes[article.id], itself, itself, itself, True)
 
     def say(self, shown: Sequence[Text]) -> Text:
         """Return an answer that quotes, copies, sums up, touches on or ignores what is shown."""

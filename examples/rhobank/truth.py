@@ -28,6 +28,7 @@ class Text:
         holds: Ids of the articles whose text stands in it.
         made_of: Ids of those it says something of, in whatever words, through whatever texts.
         shown: Ids of those that were before the model that said it, or behind what was.
+        given: Whether it is an article as it is.
     """
 
     words: str
@@ -35,6 +36,12 @@ class Text:
     holds: frozenset[str] = frozenset()
     made_of: frozenset[str] = frozenset()
     shown: frozenset[str] = frozenset()
+    given: bool = False
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it only copies: the words of an article are the article's, whoever says them."""
+        return self.given or any(quote.words == self.words for quote in self.quotes)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,9 @@ class Told:
         prompt: SHA-256 of the messages.
         completion: SHA-256 of the answer.
         kind: What the application was doing.
+        given: Ids of the articles that were put into the prompt as they are.
+        made: Digests of the texts in it that a model made, other than as what was told before, each
+            with ids of the articles that were shown to it.
         holds: As of a text, of all that is in the prompt.
     """
 
@@ -55,6 +65,8 @@ class Told:
     user: str
     prompt: str
     completion: str
+    given: frozenset[str]
+    made: tuple[tuple[str, frozenset[str]], ...]
     holds: frozenset[str]
     made_of: frozenset[str]
     shown: frozenset[str]
@@ -72,10 +84,17 @@ class Found:
 
 @dataclass
 class Truth:
-    """All that truly happened, in order."""
+    """All that truly happened, in order.
+
+    Attributes:
+        filed: By id of a document that a model made: the articles that were shown to it.
+        digests: By the same id: of its text.
+    """
 
     calls: list[Told] = field(default_factory=list)
     searches: list[Found] = field(default_factory=list)
+    filed: dict[str, frozenset[str]] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
     def holding(self, document: str) -> list[Told]:
         """Return the calls whose prompt holds text of `document`."""

@@ -57,6 +57,11 @@ def test_everything_that_has_to_be_exact_is(tmp_path: Path) -> None:
     assert all(row["ok"] for row in rows.values())
     assert rows["certain: prompts: true"]["value"] > 200
     assert rows["certain: prompts: recall"]["value"] == rows["certain: prompts: recall"]["bar"] == 1
+    assert rows["whatif: flows touched: true"]["value"] > 200
+    for name in ("certain: prompts, quoted", "whatif: flows touched"):
+        assert rows[f"{name}: precision"]["bar"] == rows[f"{name}: recall"]["bar"] == 1
+    for name in ("taint, of what was used", "taint, of what was shown"):
+        assert rows[f"{name}: recall"]["value"] == 1 > rows[f"{name}: precision"]["value"]
     kinds = "cached, colleague, expert, handed on, remembered, retrieved, rewritten, summed up"
     assert all(rows[f"model calls, {kind}"]["value"] for kind in kinds.split(", "))
     calls = (tmp_path / "kept" / "truth_calls.jsonl").read_text().splitlines()
