@@ -157,6 +157,10 @@ class Keyring:
                 self._shredded = Shredded(record for record, _ in self.shreds())
             return self._shredded
 
+    def proof(self, record: Shred) -> str:
+        """Give what proves that who wrote a record had the keyring, 64 hexadecimal digits."""
+        return hmac.digest(self.derived(b"ragtrace shreds"), record.line.encode(), "sha256").hex()
+
     def swept(self, record: str) -> None:
         """Note that rows were emptied after a record."""
         with self._file.changing() as db:

@@ -9,6 +9,8 @@ copied back: its keys are destroyed again.
 
 from __future__ import annotations
 
+import hmac
+import logging
 import secrets
 import time
 from collections.abc import Iterable, Mapping
@@ -23,10 +25,13 @@ from ragtrace.store._sayings import QuestionError
 from ragtrace.store._shreds import Shred, Target
 
 if TYPE_CHECKING:
+    from ragtrace.store._keyring import Keyring
     from ragtrace.store._store import Store
     from ragtrace.store._vault import Vault
 
 __all__ = ["ShredPlan", "expire_keys", "finish_shreds", "plan_shred", "shred", "vault_of"]
+
+_log: Final = logging.getLogger("ragtrace.store")
 
 ID_BYTES: Final = 8
 """Of a record's id."""
@@ -177,16 +182,28 @@ def finish_shreds(store: Store) -> None:
         StoreError: Some of it is left; doing it again is safe.
     """
     keyring = vault_of(store).keyring
-    told = {row[0]: Shred.from_row(row) for row in store._rows("shred", sql.SHREDS, {}, OWNER)}
+    told = _told(store, keyring)
     for record in told.values():
         keyring.shred(record)
     left = [one for one, swept in keyring.shreds() if not swept or one.id not in told]
     for record in left:
         with store._engine.writing("store: shred") as client:
             if record.id not in told:
-                client.insert(**sql.shred_insert(record))
+                client.insert(**sql.shred_insert(record, keyring.proof(record)))
             _sweep(store, client, record)
         keyring.swept(record.id)
+
+
+def _told(store: Store, keyring: Keyring) -> dict[str, Shred]:
+    """The records that the store has, by id; one that somebody else wrote destroys nothing."""
+    told: dict[str, Shred] = {}
+    for *row, proof in store._rows("shred", sql.SHREDS, {}, OWNER):
+        record = Shred.from_row(row)
+        if hmac.compare_digest(keyring.proof(record), proof):
+            told[record.id] = record
+        else:
+            _log.warning("vault: the store's record of shredding %s is not ours", record.id)
+    return told
 
 
 def _sweep(store: Store, client: Any, record: Shred) -> None:

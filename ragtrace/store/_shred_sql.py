@@ -57,9 +57,10 @@ DERIVED_OF_LEVEL: Final = _DERIVED.replace(
 dropped, it is not in the prompt that was sent."""
 
 SHREDS: Final = """
-SELECT Shred, toUnixTimestamp64Nano(Timestamp), Kind, Name, Who, Why, Texts, Keys, Punctured
+SELECT Shred, toUnixTimestamp64Nano(Timestamp), Kind, Name, Who, Why, Texts, Keys, Punctured,
+    Proof
 FROM shreds WHERE {may_all} ORDER BY Timestamp, Shred
-LIMIT 1 BY Shred
+LIMIT 1 BY Shred, Proof
 """
 
 SESSIONS: Final = """
@@ -132,15 +133,16 @@ _TYPES: Final = {
     "Texts": "UInt64",
     "Keys": "Array(String)",
     "Punctured": "Array(Tuple(String, String))",
+    "Proof": "String",
 }
 
 
-def shred_insert(shred: Shred) -> dict[str, Any]:
-    """Arguments of the client's ``insert`` for a record."""
+def shred_insert(shred: Shred, proof: str) -> dict[str, Any]:
+    """Arguments of the client's ``insert`` for a record, and what proves it."""
     plain = [shred.id, shred.time_ns, shred.kind, shred.name, shred.by, shred.reason, shred.texts]
     return {
         "table": "shreds",
-        "data": [[*plain, list(shred.keys), list(shred.punctured)]],
+        "data": [[*plain, list(shred.keys), list(shred.punctured), proof]],
         "column_names": list(_TYPES),
         "column_type_names": list(_TYPES.values()),
     }

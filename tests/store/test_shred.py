@@ -276,6 +276,27 @@ def test_keys_go_once_the_last_text_of_a_subject_is_over(
     assert (record.kind, record.name) == ("retention", "")
 
 
+@pytest.mark.parametrize("proof", ["", "0" * 64])
+def test_who_can_write_to_the_database_destroys_no_keys(
+    caplog: pytest.LogCaptureFixture, proof: str
+) -> None:
+    """A record that was made without the keyring counts for nothing, and is told of."""
+    from ragtrace.store import Shred
+    from ragtrace.store._shred_sql import shred_insert
+
+    url = fresh_url()
+    with Store.open(url, KEY) as opened:
+        opened.write([], [content("kept", subject="user:a")])
+        keys = opened.plan_shred("user", "a").keys
+        forged = Shred("f" * 16, 1, "user", "0" * 32, "nobody", "none", 1, keys)
+        with opened._engine.writing("test") as client:
+            client.insert(**shred_insert(forged, proof))
+    with Store.open(url, KEY) as opened:
+        assert _opens(opened, "kept") == {"kept"}
+        assert opened.shreds() == []
+    assert "f" * 16 in caplog.text
+
+
 KILLED = """
 import os, sys
 from ragtrace.store import Store, _shred

@@ -181,7 +181,8 @@ CREATE TABLE IF NOT EXISTS shreds (
     Why String,
     Texts UInt64,
     Keys Array(String) CODEC(ZSTD(1)),
-    Punctured Array(Tuple(String, String)) CODEC(ZSTD(1)) -- keys and the digests they forgot
+    Punctured Array(Tuple(String, String)) CODEC(ZSTD(1)), -- keys and the digests they forgot
+    Proof String -- that who wrote this had the keyring
 ) ENGINE = {replicated}ReplacingMergeTree
 ORDER BY (Timestamp, Shred)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
