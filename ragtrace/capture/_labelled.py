@@ -40,6 +40,6 @@ def _question(passage: Passage) -> tuple[object, ...] | None:
         return None
     if float in kinds:  # two zeros are equal, and are not written alike
         values = tuple(map(repr, values))
-    names = (passage.source.id, passage.id, passage.unplaced)
+    names = (passage.source.id, passage.source.aliases, passage.id, passage.unplaced)
     # Beside the values, their types: a number is equal to a truth value, and is another label.
     return (passage.text, *names, tuple(passage.metadata), values, kinds)

@@ -107,10 +107,12 @@ class Retrieval:
     ) -> None:
         self._runtime = runtime
         self._request = request
-        self._source = source
+        self._outer = _open.get()
+        self._asked = source
+        is_part = self._outer is not None and self._outer._request is request
+        self._source = source.within(self._outer._source) if is_part else source
         self._top_k = top_k
         self._query = query
-        self._outer = _open.get()
         self._judged: set[str] = set()  # digests that an inner search has let through
         self._inner: list[Chunk] = []  # what inner searches found
         self._failed: BaseException | None = None  # what an inner search has told of
@@ -211,6 +213,8 @@ class Retrieval:
     ) -> tuple[Chunk, Flow]:
         """The chunk as it is to be remembered, and what is decided about it as it is just now."""
         policy = self._runtime.policy
+        if passage.source == self._asked:
+            passage = replace(passage, source=self._source)
         try:
             if isinstance(made_from, Exception):
                 raise made_from

@@ -50,7 +50,7 @@ class SourceRule:
 
     def matches(self, passage: Passage, uri: str) -> bool:
         """Whether every pattern of the rule fits."""
-        if self.source is not None and not fnmatchcase(passage.source.id, self.source):
+        if self.source is not None and not passage.source.fits(self.source):
             return False
         if self.uri is not None and not fnmatchcase(uri, self.uri):
             return False

@@ -8,20 +8,9 @@ from typing import Self
 from ragtrace.model._digest import digest
 from ragtrace.model._label import Label, LabelledRange
 from ragtrace.model._origin import Origin
+from ragtrace.model._source import Source
 
-__all__ = ["Chunk", "Document", "Passage", "Source"]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where documents come from: a collection, an index, a connector.
-
-    Attributes:
-        id: ``kind/name``, for example ``chroma/bank_knowledge``, read off the store or the
-            chunk's own metadata and never off a name typed beside it.
-    """
-
-    id: str
+__all__ = ["Chunk", "Document", "Passage"]
 
 
 @dataclass(frozen=True, slots=True)

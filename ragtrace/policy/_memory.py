@@ -55,4 +55,4 @@ class Memory:
     def __init__(self) -> None:
         self.chunks: Kept[tuple[object, ...], Chunk] = Kept(MAX_CHUNKS)
         self.decisions: Kept[tuple[object, ...], Decision] = Kept(MAX_DECISIONS)
-        self.shortlists: Kept[tuple[str, str, bool, str], Shortlist] = Kept(MAX_SHORTLISTS)
+        self.shortlists: Kept[tuple[object, ...], Shortlist] = Kept(MAX_SHORTLISTS)

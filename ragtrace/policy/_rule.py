@@ -76,7 +76,7 @@ class Rule:
             yield "integrity"
         if self.audiences and spoken_of_as(audience) not in self.audiences:
             yield "audience"
-        if self.source is not None and not fnmatchcase(chunk.source.id, self.source):
+        if self.source is not None and not chunk.source.fits(self.source):
             yield "source"
         if self.document is not None and not fnmatchcase(chunk.document.id, self.document):
             yield "document"

@@ -36,8 +36,9 @@ def judge(policy: Policy, chunk: Chunk, label: Label, audience: Audience) -> Dec
     if chunk.origins and not chunk.released:
         return _of_derived(policy, chunk, label, audience)
     known = policy.memory.shortlists
-    asked = (label.level, audience.name, audience.known, chunk.source.id)
-    left = known.get(asked) or known.keep(asked, shortlist(policy, label, audience, chunk.source))
+    source = chunk.source
+    asked = (label.level, audience.name, audience.known, source.id, source.aliases)
+    left = known.get(asked) or known.keep(asked, shortlist(policy, label, audience, source))
     candidates, heads, permitted, refused, costly = left
     if costly:
         return _remembered(policy, left, chunk, label, audience)
@@ -85,8 +86,8 @@ def _remembered(
 ) -> Decision:
     """The same, decided once for all that it depends on; what a rule raises is not kept."""
     known = policy.memory.decisions
-    source, document = chunk.source.id, chunk.document.id
-    asked = (_parts_of_label(label), _parts_of_audience(audience), source, document)
+    names = (chunk.source.id, chunk.source.aliases, chunk.document.id)
+    asked = (_parts_of_label(label), _parts_of_audience(audience), *names)
     made = known.get(asked)
     if made is None:
         live, shadow = _by_rules(policy, left, chunk, label, audience)

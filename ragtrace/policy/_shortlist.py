@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from fnmatch import fnmatchcase, translate
+from fnmatch import translate
 from typing import Final, NamedTuple
 
 from ragtrace.model import Action, Audience, Decision, Label, Source
@@ -102,7 +102,7 @@ def _candidates(
         if (
             (not rule.levels or label.level in rule.levels)
             and (not rule.audiences or name in rule.audiences)
-            and (rule.source is None or fnmatchcase(source.id, rule.source))
+            and (rule.source is None or source.fits(rule.source))
         ):
             glob = _ANY if rule.document is None else re.compile(translate(rule.document)).match
             reason = rule.reason or f"rule {rule.id} says {rule.action}"

@@ -35,4 +35,4 @@ def source_of(span: Recorded) -> Source:
     kind = next((said[name] for name in (*_KINDS, *_PROVIDED) if said.get(name)), "")
     kind = short(whole(kind) if kind else named(said.get("metadata")).get(_PROVIDER)).lower()
     name = next((found for key in _COLLECTIONS if (found := short(said.get(key)))), "")
-    return Source(f"{kind}/{name}" if kind and name else kind or name)
+    return Source.of_store(kind, name) if kind else Source(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from chromadb.api.models.AsyncCollection import AsyncCollection
 from chromadb.api.models.Collection import Collection
 
 import ragtrace
+from ragtrace.testing import recording
 from ragtrace.testing.conformance import (
     NOTES,
     PUBLIC,
@@ -203,3 +205,47 @@ async def test_a_server_asked_in_a_loop_is_the_same(
             ]
         assert [leaks(repr(one)) for one in found] == [leaking] * len(found)
         assert all(PUBLIC in repr(one) for one in found)
+
+
+POLICY = """
+version: 1
+levels: [public, staff_only]
+unlabelled: public
+audiences: {{customer: {{clearance: public}}}}
+sources:
+  - {{id: notes, match: {{source: {source}}}, level: staff_only}}
+rules:
+  - {{id: inside, when: {{label: staff_only, audience: customer}}, decide: drop}}
+"""
+
+
+@pytest.mark.parametrize("store_too", [True, False], ids=["beneath", "alone"])
+@pytest.mark.parametrize("kind", ["chroma", "chromavectorstore"])
+def test_a_collection_has_one_name_whoever_reads_it(
+    kind: str, store_too: bool, tmp_path: Path
+) -> None:
+    """By LlamaIndex's store or Chroma's own client: a policy that names it either way holds."""
+    from llama_index.core.vector_stores import VectorStoreQuery
+    from llama_index.vector_stores.chroma import ChromaVectorStore
+
+    from ragtrace_llamaindex import LlamaIndexInstrumentor
+
+    notes = made_chroma(client(), [Note("x", SECRET, "")])
+    notes.update(ids=["x"], metadatas=[{"colour": "red"}])
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.format(source=f"{kind}/{notes.name}"))
+    wrapped = [LlamaIndexInstrumentor(), *([ChromaInstrumentor()] if store_too else [])]
+    with recording(str(policy), instrument=False) as recorder:
+        for one in wrapped:
+            one.instrument()
+        try:
+            with ragtrace.request("customer"):
+                store = ChromaVectorStore(chroma_collection=notes)
+                found = store.query(VectorStoreQuery([1.0, 0.0], similarity_top_k=2))
+        finally:
+            for one in wrapped:
+                one.uninstrument()
+        assert found.nodes == []
+        told = (span.attributes.get("ragtrace.flows", "[]") for span in recorder.spans)
+        names = {flow["source"] for one in told for flow in json.loads(str(one))}
+        assert names == {f"chroma/{notes.name}"}

@@ -23,7 +23,7 @@ def source_of(holder: Any) -> Source:
         (str(value) for key in _COLLECTION if isinstance(value := held(holder, key), str)),
         None,
     )
-    return Source(f"{kind.lower()}/{name}" if name else kind.lower())
+    return Source.of_store(kind, name)
 
 
 def passages(found: Sequence[Any], source: Source) -> list[Passage]:

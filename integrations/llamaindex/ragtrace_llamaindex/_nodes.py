@@ -23,10 +23,10 @@ def source_of(holder: Any) -> Source:
     """The source a store or retriever searches, read off the object itself."""
     found = (getattr(holder, key, None) for key in _STORES)
     store = next((one for one in found if one is not None), holder)
-    kind = type(store).__name__.lower()
-    names = (getattr(store, key, None) for key in _COLLECTION)
+    names = [getattr(store, key, None) for key in _COLLECTION]
+    names.append(getattr(getattr(store, "_collection", None), "name", None))  # Chroma's own
     name = next((one for one in names if isinstance(one, str) and one), None)
-    return Source(f"{kind}/{name}" if name else kind)
+    return Source.of_store(type(store).__name__, name)
 
 
 def node_of(item: Any) -> BaseNode:
