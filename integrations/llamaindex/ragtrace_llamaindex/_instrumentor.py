@@ -26,6 +26,7 @@ class LlamaIndexInstrumentor(Instrumentor):
 
     def patch(self, patches: Patches, module: str) -> None:
         """Wrap LlamaIndex, which is imported by now."""
+        from ragtrace_llamaindex._engines import hook_engines
         from ragtrace_llamaindex._models import hook_models
         from ragtrace_llamaindex._retrieval import hook_retrieval
         from ragtrace_llamaindex._turns import Turns
@@ -33,6 +34,7 @@ class LlamaIndexInstrumentor(Instrumentor):
         self._turns = of_runs = Turns()
         hook_retrieval(patches, of_runs)
         hook_models(patches, of_runs)
+        hook_engines(patches)
         of_runs.listen()
 
     def _uninstrument(self, **kwargs: Any) -> None:

@@ -160,7 +160,7 @@ def router(kit: Kit, asked: str) -> Any:
     return str(engine.query(asked))
 
 
-@path(verdict=False)
+@path()
 def sub_questions(kit: Kit, asked: str) -> Any:
     from llama_index.core.question_gen.types import BaseQuestionGenerator, SubQuestion
     from llama_index.core.response_synthesizers import get_response_synthesizer
