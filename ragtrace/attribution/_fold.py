@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import unicodedata
 from functools import lru_cache
@@ -115,6 +116,15 @@ class _Table:
 
 
 _TABLE: Final = _Table()
+
+
+def _forked() -> None:
+    """A child has none of its parent's threads: one that was learning will not come back."""
+    _TABLE._learning = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def fold_all(text: str) -> tuple[Codes, Places]:

@@ -11,6 +11,7 @@ from ragtrace.capture._instrumentor import Instrumentor
 from ragtrace.capture._integrations import disabled, import_all, instrument_all, integrations
 from ragtrace.capture._leaves import Path, leaves, replaced, unread
 from ragtrace.capture._ledger import Ledger
+from ragtrace.capture._lock import renewed_in_child
 from ragtrace.capture._opened import Opened
 from ragtrace.capture._patches import Patches
 from ragtrace.capture._propagator import Propagator
@@ -65,6 +66,7 @@ __all__ = [
     "judge_records",
     "leaves",
     "may_have",
+    "renewed_in_child",
     "replaced",
     "request",
     "search",

@@ -7,13 +7,21 @@ from typing import Final
 
 from ragtrace.capture._coverage import gaps
 from ragtrace.capture._deadline import JudgeTimeoutError
-from ragtrace.capture._request import Request
-from ragtrace.capture._runtime import Runtime
-from ragtrace.errors import LedgerUnreachableError, RegistryFileError
+from ragtrace.capture._request import Request, current_request, open_requests
+from ragtrace.capture._runtime import Runtime, current
+from ragtrace.errors import LedgerUnreachableError, PolicyBlocked, RegistryFileError
 from ragtrace.model import Action, Audience, Decision
 from ragtrace.policy import blocked_before, decide_failure, judge_reader
 
-__all__ = ["MOST_GUARDED", "UnseenPromptError", "failed", "overloaded", "refused", "uncovered"]
+__all__ = [
+    "MOST_GUARDED",
+    "UnseenPromptError",
+    "failed",
+    "overloaded",
+    "refuse_open",
+    "refused",
+    "uncovered",
+]
 
 
 class UnseenPromptError(Exception):
@@ -84,3 +92,21 @@ def uncovered(runtime: Runtime, audience: Audience) -> Decision | None:
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     decision = decide_failure(runtime.policy, audience, "not-covered", f"{found[0]}{more}")
     return decision if decision.action is Action.BLOCK else None
+
+
+def refuse_open() -> None:
+    """Refuse the requests that were open when it turned out that something may pass unjudged.
+
+    Raises:
+        PolicyBlocked: The request that is current here is one of them: what it has just imported
+            would answer it without anybody's being asked.
+    """
+    runtime = current()
+    if runtime is None:
+        return
+    for request in open_requests():
+        if (decision := uncovered(runtime, request.reader(runtime.policy))) is not None:
+            request.block(decision)
+    here = current_request()
+    if here is not None and here.blocked is not None and here.blocked.rule == "not-covered":
+        raise PolicyBlocked(here.blocked)

@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 )
 
 from ragtrace.capture import _coverage as coverage
+from ragtrace.capture._failed import refuse_open
 from ragtrace.capture._imports import when_imported
 from ragtrace.capture._patches import Patches
 from ragtrace.capture._setup import ensure
@@ -92,16 +93,21 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # opentelemetry shi
             patches.undo()
 
     def _imported(self, module: str, made: list[Patches]) -> None:
-        """Wrap what has come later, into ``made``; never raises, for the import is not ours."""
+        """Wrap what has come later, into ``made``; raises nothing but a verdict, for the import is
+        not ours.
+        """
         if made is not self._made:
             return
         try:
             patches = self._patched(module)
         except Exception as error:
             coverage.left_out(self.name, _why(error))
+            refuse_open()
             return
         made.append(patches)
         coverage.missed(self.name, patches)
+        if patches.missing:
+            refuse_open()
         if made is not self._made:  # let go of in the meantime
             patches.undo()
 

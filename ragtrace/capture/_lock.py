@@ -12,7 +12,7 @@ from typing import Final
 
 from ragtrace.capture._guarded import guarded
 
-__all__ = ["Lock"]
+__all__ = ["Lock", "renewed_in_child"]
 
 
 class Lock:
@@ -65,6 +65,14 @@ class Lock:
                 act()
 
 
+def renewed_in_child(owner: object, name: str = "_lock") -> None:
+    """Have the lock of ``owner`` replaced in the child of a fork: a thread that held it is not
+    there to give it back. What it protects must bear being left half-way.
+    """
+    _renewed[owner] = name
+
+
+_renewed: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
 _brief: weakref.WeakSet[Lock] = weakref.WeakSet()
 _one_fork: Final = threading.Lock()
 _held: Final[list[Lock]] = []
@@ -89,5 +97,11 @@ def _after() -> None:
     _one_fork.release()
 
 
+def _renew() -> None:
+    for owner, name in list(_renewed.items()):
+        setattr(owner, name, threading.RLock())
+    _after()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)
+    os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_renew)

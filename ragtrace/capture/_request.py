@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -21,13 +22,23 @@ from ragtrace.model import Audience, Chunk, Decision
 from ragtrace.policy import Policy
 from ragtrace.wire import AttributeValue, encode_request
 
-__all__ = ["METADATA_KEY", "Request", "current_request"]
+__all__ = ["METADATA_KEY", "Request", "current_request", "open_requests"]
 
 METADATA_KEY: Final = "ragtrace_request"
 """Key under which a framework's run metadata may name an open request."""
 
 _current: ContextVar[Request | None] = ContextVar("ragtrace_request", default=None)
 _open: weakref.WeakValueDictionary[str, Request] = weakref.WeakValueDictionary()
+
+
+def _forked() -> None:
+    """A child has none of its parent's threads: what one of them held it will not give back."""
+    for request in _open.values():
+        request._lock, request.taint.lock = threading.RLock(), threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Stream(Protocol):
@@ -265,3 +276,8 @@ def current_request(metadata: Mapping[str, object] | None = None) -> Request | N
         # cleared audience; falling back to the current one would lend it its clearance.
         return _open.get(str(named))
     return _current.get()
+
+
+def open_requests() -> list[Request]:
+    """Those of this process that have not ended."""
+    return list(_open.values())

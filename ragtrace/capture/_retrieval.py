@@ -109,8 +109,9 @@ class Retrieval:
         self._request = request
         self._outer = _open.get()
         self._asked = source
-        is_part = self._outer is not None and self._outer._request is request
-        self._source: Source = source.within(self._outer._source) if is_part else source
+        self._source: Source = source
+        if self._outer is not None and self._outer._request is request:
+            self._source = source.within(self._outer._source)
         self._top_k = top_k
         self._query = query
         self._judged: set[str] = set()  # digests that an inner search has let through

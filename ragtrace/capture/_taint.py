@@ -18,10 +18,14 @@ Inherited = tuple[Label, tuple[Origin, ...]]
 
 
 class Taint:
-    """Grows and never fades. Safe to use from several threads."""
+    """Grows and never fades. Safe to use from several threads.
+
+    Attributes:
+        lock: Held while it grows.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # an abandoned stream may end in the midst of a step
+        self.lock = threading.RLock()  # an abandoned stream may end in the midst of a step
         self._all: Inherited | None = None
 
     def add(self, lattice: Lattice, *several: Inherited) -> None:
@@ -33,7 +37,7 @@ class Taint:
         noted = [one for one in several if one[0] != least]
         if not noted:
             return
-        with self._lock:
+        with self.lock:
             while True:
                 before = self._all
                 grown = joined(lattice, *([] if before is None else [before]), *noted)

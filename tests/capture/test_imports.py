@@ -219,6 +219,26 @@ except ragtrace.PolicyBlocked as error:
     assert logged.count("ragtrace_fake is not instrumented: its hooks do not fit") == 1
 
 
+def test_a_request_that_is_open_then_is_refused(folder: Path) -> None:
+    """The one that imports what does not fit, there; and another that is open, from then on."""
+    (folder / "otherframe.py").write_text("class Other: ...\n")
+    said, _ = run(
+        folder,
+        """
+ragtrace.init("policy.yaml", instrument=False)
+fake.instrument()
+other = ragtrace.request("customer")
+try:
+    with ragtrace.request("customer"):
+        import otherframe
+        tell(blocked="no")
+except ragtrace.PolicyBlocked as error:
+    tell(blocked=str(error), other=str(other._request.blocked))
+""",
+    )
+    assert "not-covered" in said["blocked"] and "not-covered" in said["other"]
+
+
 def test_a_hook_that_is_missing_is_said_when_its_module_comes(folder: Path) -> None:
     """And is a gap from then on."""
     frame(folder, "otherframe", method="tell")

@@ -59,7 +59,7 @@ LOCKS: dict[str, Callable[[Runtime, Request], Any]] = {
     "marks": lambda runtime, request: runtime.ledger.marks._lock,
     "vault": lambda runtime, request: runtime.vault._lock,  # type: ignore[union-attr]
     "request": lambda runtime, request: request._lock,
-    "taint": lambda runtime, request: request.taint._lock,
+    "taint": lambda runtime, request: request.taint.lock,
     "losses": lambda runtime, request: _losses._lock,
     "letters": lambda runtime, request: _fold._TABLE._learning,
 }
@@ -201,3 +201,33 @@ def test_a_fork_waits_for_a_thread_that_is_in_the_ledger() -> None:
     thread.join(PATIENCE)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     ledger.add([chunk(prose(6, 40))])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
+def test_what_another_thread_held_is_free_in_a_forked_child() -> None:
+    """A request that is open, its taint, and the table of letters go on in a worker."""
+    with recording(instrument=False):
+        runtime = current()
+        assert runtime is not None
+        request = runtime.request("customer")
+        held, over = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with request._lock, request.taint.lock, _fold._TABLE._learning:
+                held.set()
+                over.wait(PATIENCE)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait(PATIENCE)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(int(PATIENCE))  # what waits for ever dies of it
+            request.saw([chunk(prose(1))])
+            request.taint.add(Lattice(("a", "b")), (Label("b"), ()))
+            with _fold._TABLE._learning:
+                os._exit(0)
+        over.set()
+        thread.join()
+        assert os.waitpid(child, 0)[1] == 0

@@ -16,6 +16,7 @@ from ragtrace.capture import (
     Turn,
     current_request,
     enclosing_request,
+    renewed_in_child,
 )
 
 __all__ = ["Turns"]
@@ -53,6 +54,7 @@ class Turns:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # an abandoned run may end in the midst of a step
+        renewed_in_child(self)
         self._roots: OrderedDict[int, _Root] = OrderedDict()  # by the number of each run's id
 
     def of(

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ragtrace.capture import renewed_in_child
 from ragtrace.model import Message
 
 __all__ = ["Threads"]
@@ -26,7 +27,8 @@ class Threads:
     UNSEEN: Final = "the provider holds earlier messages that this process has not seen"
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        renewed_in_child(self)
         self._known: OrderedDict[str, tuple[Message, ...]] = OrderedDict()
 
     def before(self, body: Mapping[str, Any]) -> tuple[Message, ...] | None:
