@@ -193,7 +193,9 @@ def _look(out: Console, store: Path) -> Reach:
     from ragtrace.server import open_reader
 
     with closing(open_reader(str(store))) as reader:
-        edges = reader.edges()
+        # Another tracer that is installed tells of the same searches to nobody by name, until the
+        # back end has settled them some seconds from now.
+        edges = [edge for edge in reader.edges() if edge.audience]
         found = reach(reader, NOTE)
     out.print("[bold]ragtrace flows[/]")
     out.print(edges_table(edges))
