@@ -104,6 +104,7 @@ def seen(path: Path) -> list[str]:
     return sorted(owners(Corpus.open(path, KEY).scan(TEXT)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_writer_killed_at_any_call_has_changed_all_or_nothing(
     tmp_path: Path, change: str
@@ -127,6 +128,7 @@ def test_a_writer_killed_at_any_call_has_changed_all_or_nothing(
         assert files.count("segment") <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_full_disk_at_any_call_is_an_error_and_changes_all_or_nothing(
     tmp_path: Path, change: str
@@ -183,6 +185,7 @@ def add_rest(path: Path, begun: int, said: Connection) -> None:
             said.send(number)
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_random_loses_no_commit(tmp_path: Path) -> None:
     """What it said it had added is there, whatever it was doing when it was killed."""
     # A process that has imported everything makes all the writers: they start in no time.

@@ -466,6 +466,7 @@ def undone(text: str) -> str:
     return "".join(view.bones.text for view in views(text)[1:2]) or text
 
 
+@pytest.mark.slow
 @given(WEIRD, st.lists(WEIRD, max_size=2), st.randoms(use_true_random=False))
 @example("\\n\u0301abD41", ["abD41"], random.Random(1))
 @settings(max_examples=1000)

@@ -159,6 +159,7 @@ def test_a_hook_that_vanished_is_named(tmp_path: Path) -> None:
     assert plain.stdout.rstrip().endswith("1 to put right") and plain.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("needs", "status"), [("fakeframe >= 2", 1), ("no-such-frame", 0)])
 def test_a_version_that_is_not_supported_is_named(tmp_path: Path, needs: str, status: int) -> None:
     """A framework that is not there is no fault."""

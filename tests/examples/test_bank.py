@@ -190,6 +190,7 @@ def test_bare_app_retrieves_what_each_question_expects(bare_turns: dict[str, Jso
             assert row["expects"] in turn["retrieved"], row["id"]
 
 
+@pytest.mark.slow
 def test_app_shows_the_configured_server_the_articles(server: str, record: Path) -> None:
     """With OPENAI_BASE_URL set, the app sends the retrieved articles there, streamed or not."""
     arguments = ["--kb", "help", "--question", "How do I set up a standing order?", "--stream"]

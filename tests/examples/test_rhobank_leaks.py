@@ -78,6 +78,7 @@ def disclosing(result: Json, column: str) -> set[str]:
     return {way for way, count in result["leaks"].items() if count[column]}
 
 
+@pytest.mark.slow
 def test_nothing_leaves_and_all_is_kept() -> None:
     """Every required article is in the prompt, and no way to leak takes anything out of it."""
     result = tried()

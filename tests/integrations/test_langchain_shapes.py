@@ -160,6 +160,7 @@ def guarded(request: pytest.FixtureRequest, kit: Kit, start: Start) -> Any:
         yield request.param
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("way", WAYS)
 def test_no_shape_says_it(way: str, shape: str, guarded: Any) -> None:

@@ -54,6 +54,7 @@ def test_content_on_files_each_text_once(kit: Kit, start: Start) -> None:
 # --- streams that are left early -------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decision", ["drop", "context_only"])
 @pytest.mark.parametrize("kind", ["chat", "text", "chain"])
 @pytest.mark.parametrize("how", ["break", "close", "abreak", "aclose", "cancel"])

@@ -425,6 +425,7 @@ TREES = st.recursive(
 PARSED = yaml.safe_load(FULL)
 
 
+@pytest.mark.slow
 @given(st.randoms(use_true_random=False), TREES)
 @settings(max_examples=400)
 def test_a_value_of_another_kind_is_read_or_refused(dice: random.Random, value: object) -> None:
@@ -545,6 +546,7 @@ def parts(policy: Policy) -> list[object]:
     return [*fields, rules]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EFFECTS)
 def test_every_key_has_an_effect(path: str, tmp_path: Path) -> None:
     """Changing the value of a key changes the policy that is read."""

@@ -56,6 +56,7 @@ def ask(opened: Store, path: str, **params: Any) -> Any:
     return answer.json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "name", "what"),
     [
@@ -138,6 +139,7 @@ def test_a_period_ends_now(store: Store) -> None:
     assert [row["span_id"] for row in ask(store, "/v1/flows", since="1h")["flows"]] == [f"{1:016x}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("name", FILTERS)
 def test_every_list_takes_every_filter(store: Store, path: str, name: str) -> None:

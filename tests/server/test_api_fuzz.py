@@ -70,6 +70,7 @@ def document(filled: Store) -> Any:
     return schemathesis.openapi.from_asgi("/v1/openapi.json", app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "mode"),
     [

@@ -262,6 +262,7 @@ def test_the_map_counts_as_told_what_the_list_calls_disclosed(store: Store, narr
     assert told == sum(told_beyond(Levels(), one) for one in listed) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_is_loaded_from_elsewhere(store: Store, path: str) -> None:
     """Every address in a page, and in what it loads, is of this server, and is served."""
@@ -305,6 +306,7 @@ def _strings(tree: str) -> list[str]:
     return [url for url in json.loads(tree).values() if not url.endswith("/")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_keeps_to_itself(store: Store, path: str) -> None:
     """No frame, no cache, no foreign script; every inline script has this answer's number."""

@@ -112,6 +112,7 @@ def test_all_at_once_is_as_it_should_be(
     assert len(expected) == 5
 
 
+@pytest.mark.slow
 @settings(
     max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -133,6 +133,7 @@ def test_rows_are_the_owners_rows_of_the_tenants(
     assert many.reach(sought, limit, access=access).rows == seen[:limit]
 
 
+@pytest.mark.slow
 @given(access=accesses, where=filters)
 @law
 def test_counts_are_of_what_is_seen(many: Store, access: Access, where: FlowFilter) -> None:

@@ -295,6 +295,7 @@ def test_edges_count_what_reached_whom(store: Store) -> None:
     assert (prompt.first_ns, prompt.last_ns) == (START_NS + 1, START_NS + 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "expected"),
     [
