@@ -8,7 +8,7 @@ from typing import Final, Literal
 from opentelemetry._logs import Logger, LogRecord
 
 from ragtrace.capture._lock import Lock
-from ragtrace.wire import names
+from ragtrace.wire import body_of, names
 
 __all__ = ["Kind", "Vault"]
 
@@ -47,7 +47,7 @@ class Vault:
         self._logger.emit(
             LogRecord(
                 event_name=names.CONTENT_EVENT,
-                body=text,
+                body=body_of(text),
                 attributes={
                     names.CONTENT_DIGEST: digest,
                     names.CONTENT_KIND: kind,

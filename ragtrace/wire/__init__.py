@@ -30,7 +30,7 @@ from ragtrace.wire._openinference import Texts, openinference
 from ragtrace.wire._otlp import decode_logs, decode_traces
 from ragtrace.wire._phoenix_export import is_phoenix, phoenix_span
 from ragtrace.wire._protobuf import encode_records, encode_spans
-from ragtrace.wire._requests import logs_request, traces_requests
+from ragtrace.wire._requests import body_of, logs_request, traces_requests
 from ragtrace.wire._rope import Piece, Rope, unweave, weave
 from ragtrace.wire._spans import ContentRecord, SpanEvent, SpanRecord, subject_of
 from ragtrace.wire._turn import Turn, turn
@@ -55,6 +55,7 @@ __all__ = [
     "Tracer",
     "Turn",
     "Undecided",
+    "body_of",
     "content_attributes",
     "decode_chunks",
     "decode_decision",

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, TypeVar
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -192,6 +192,20 @@ def _attributes(pairs: Iterable[KeyValue]) -> dict[str, str]:
     return {pair.key: as_text(pair.value) for pair in pairs}
 
 
+def _said(body: AnyValue) -> str:
+    """A text as it was filed; one with half a character in it came as bytes.
+
+    Raises:
+        WireError: The bytes are none of a text.
+    """
+    if body.WhichOneof("value") != "bytes_value":
+        return as_text(body)
+    try:
+        return body.bytes_value.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        raise WireError("log record: body: expected text") from None
+
+
 def _content(record: LogRecord) -> ContentRecord | None:
     attributes = _attributes(record.attributes)
     if names.CONTENT_EVENT not in (record.event_name, attributes.get(EVENT_NAME)):
@@ -200,7 +214,7 @@ def _content(record: LogRecord) -> ContentRecord | None:
         digest=attributes.get(names.CONTENT_DIGEST, ""),
         kind=attributes.get(names.CONTENT_KIND, ""),
         level=attributes.get(names.CONTENT_LEVEL, ""),
-        text=as_text(record.body),
+        text=_said(record.body),
         subject=attributes.get(names.CONTENT_SUBJECT, ""),
     )
     if not SHA256_HEX.fullmatch(content.digest):

@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from ragtrace.wire import _names as names
 from ragtrace.wire._spans import ContentRecord, SpanRecord
 
-__all__ = ["logs_request", "traces_requests"]
+__all__ = ["body_of", "logs_request", "traces_requests"]
 
 SPANS: Final = 500
 """Spans of one request: what SDKs send at once."""
@@ -47,7 +47,11 @@ def logs_request(contents: Sequence[ContentRecord]) -> bytes:
     records = request.resource_logs.add().scope_logs.add().log_records
     for content in contents:
         record = records.add(event_name=names.CONTENT_EVENT)
-        record.body.string_value = content.text
+        body = body_of(content.text)
+        if isinstance(body, bytes):
+            record.body.bytes_value = body
+        else:
+            record.body.string_value = body
         for name, value in (
             (names.CONTENT_DIGEST, content.digest),
             (names.CONTENT_KIND, content.kind),
@@ -56,6 +60,15 @@ def logs_request(contents: Sequence[ContentRecord]) -> bytes:
         ):
             record.attributes.add(key=name).value.string_value = value
     return bytes(request.SerializeToString())
+
+
+def body_of(text: str) -> str | bytes:
+    """``text`` as a log record can carry it: half a character is none in UTF-8, so bytes are."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
 
 
 def _traces(spans: Sequence[SpanRecord]) -> bytes:
