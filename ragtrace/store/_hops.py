@@ -72,6 +72,14 @@ _OF_ORIGINS: Final[Mapping[Matched, str]] = {
     "uri": "has({chunks:Array(String)}, one.digest)",
 }
 """A chunk or an address names nothing in an origin but the text that it was found to have."""
+_INDEXED: Final[Mapping[Matched, str]] = {
+    "document": "hasAny(Origins.document, {what:Array(String)})",
+    "source": "hasAny(Origins.source, {what:Array(String)})",
+    "digest": "hasAny(Origins.digest, {what:Array(String)})",
+    "chunk": "hasAny(Origins.digest, {chunks:Array(String)})",
+    "uri": "hasAny(Origins.digest, {chunks:Array(String)})",
+}
+"""The same of all origins of a flow: each has an index of its own, and a statement of its own."""
 _OF_ANY: Final[tuple[Matched, ...]] = ("document", "source", "digest")
 _NARROWING: Final = ("document", "source", "level")
 """Conditions that an origin may meet in place of the text that was made of it."""
@@ -141,9 +149,9 @@ class Walk:
             return
         narrowed = _narrow.of_flows(replace(where, **dict.fromkeys(_NARROWING)))
         some = f"arrayExists(one -> {self._origin}, Origins)"
-        indexed = f"hasAny(Origins.document, {{what:Array(String)}}) AND {some}"
-        only = self._kinds == ["document"]
-        self._take(_SEEDS, narrowed, found=indexed if only else some, recorded=True)
+        kinds = self._kinds or _OF_ANY
+        for indexed in dict.fromkeys(_INDEXED[kind] for kind in kinds) if names else ("1",):
+            self._take(_SEEDS, narrowed, found=f"{indexed} AND {some}", recorded=True)
         self._take(_CACHED, narrowed, found=some, recorded=True)
 
     def _follow(self, digests: Sequence[str]) -> None:

@@ -111,6 +111,8 @@ CREATE TABLE IF NOT EXISTS flows (
     INDEX idx_digest Digest TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_uri Uri TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_origins Origins.document TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_origin_sources Origins.source TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_origin_digests Origins.digest TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_source Source TYPE set(100) GRANULARITY 1
 ) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toYYYYMM(Timestamp)
