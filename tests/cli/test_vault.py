@@ -13,7 +13,7 @@ from ragtrace.cli._vault import command
 from ragtrace.errors import StoreError
 from ragtrace.model import digest
 from ragtrace.store import OWNER, Store
-from tests.engine import KEY, content, fresh_url
+from tests.engine import KEY, content, fresh_url, span
 
 WHO = ["--by", "dpo", "--reason", "request 17"]
 
@@ -90,3 +90,17 @@ def test_the_root_key_is_rotated(url: str, tmp_path: Path) -> None:
     assert _opens(url, KEY[::-1]) == {"ann's", "ben's"}
     with pytest.raises(StoreError, match="another key"):
         _opens(url)
+
+
+@pytest.mark.parametrize("name", ["trace", "replay"])
+def test_a_trace_says_what_became_of_its_texts(url: str, name: str) -> None:
+    """Shredded on a day, and not merely missing."""
+    from importlib import import_module
+
+    shows = import_module(f"ragtrace.cli._{name}").command
+    call = span(1, user__id="ann", ragtrace__completion__digest=digest("ann's"))
+    with Store.open(url, KEY) as opened:
+        opened.write([call])
+        opened.shred("user", "ann", by="dpo", reason="request 17")
+    shown = CliRunner().invoke(shows, [call.trace_id, "--store", url]).stdout
+    assert "shredded on 2" in " ".join(shown.split())
