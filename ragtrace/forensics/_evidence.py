@@ -28,10 +28,12 @@ from ragtrace.store import (
     Store,
     Stretch,
     Trace,
+    TraceNotFoundError,
     commitments,
     entries_of,
     flow_lines,
     stretches,
+    traces_of,
 )
 
 if TYPE_CHECKING:
@@ -146,11 +148,14 @@ def _read(
     chain: Chain | None,
     told: Told,
 ) -> _Read:
-    traces = []
-    for place, name in enumerate(sorted(set(asked.traces))):
-        told(place, len(asked.traces))
-        traces.append(store.trace(name, access=access))
-    told(len(asked.traces), len(asked.traces))
+    wanted = sorted(set(asked.traces))
+    traces: list[Trace] = []
+    for trace in traces_of(store, wanted, access):
+        traces.append(trace)
+        told(len(traces), len(wanted))
+    lacking = set(wanted) - {trace.trace_id for trace in traces}
+    if lacking:
+        raise TraceNotFoundError(f"no trace has the id {min(lacking)}")
     spans = [span for trace in traces for span in trace.spans]
     decided = frozenset(decided_of(span) for span in spans if is_decided(span))
     if chain is not None:

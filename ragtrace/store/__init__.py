@@ -51,6 +51,7 @@ from ragtrace.store._seen import Seen
 from ragtrace.store._shred import ShredPlan
 from ragtrace.store._shreds import Gone, Shred, Target
 from ragtrace.store._store import Store
+from ragtrace.store._together import traces_of
 from ragtrace.store._traces import SpanRow, Trace, TraceRow
 from ragtrace.store._vault import Vault
 from ragtrace.store._vault_state import VaultLevel
@@ -131,6 +132,7 @@ __all__ = [
     "stored_otherwise",
     "stretches",
     "told_otherwise",
+    "traces_of",
     "unchained",
     "vault_key",
     "withdraw",

@@ -14,7 +14,7 @@ import pytest
 from ragtrace.errors import StoreError
 from ragtrace.forensics import verify
 from ragtrace.model import digest
-from ragtrace.store import Access, Chain, SealKey, Store, TraceNotFoundError
+from ragtrace.store import OWNER, Access, Chain, SealKey, Store, TraceNotFoundError, traces_of
 from tests.engine import flow, fresh_url, span, store
 from tests.forensics import bundles
 from tests.forensics.bundles import Made, made
@@ -162,6 +162,14 @@ def test_decisions_without_an_entry_are_said(store: Store, tmp_path: Path) -> No
     still = Made(store, None, key)  # type: ignore[arg-type]  # nobody links
     found = report(still.bundle(traces=(f"{3:032x}",)), key)
     assert found.ok and found.notes[0] == "1 decisions without an entry"
+
+
+def test_traces_read_together_are_those_read_alone(full: Made) -> None:
+    """To the last flow, spans told twice included."""
+    full.store.write([bundles.call(2, digest("later"), bundles.TOLD, bundles.secret(0))])
+    ids = [f"{n:032x}" for n in (2, 1, 7, 99)]
+    together = list(traces_of(full.store, ids, OWNER))
+    assert together == [full.store.trace(one, access=OWNER) for one in sorted(ids)[:3]]
 
 
 def test_too_many_traces_are_refused(full: Made) -> None:
