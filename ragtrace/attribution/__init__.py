@@ -4,6 +4,7 @@ from ragtrace.attribution._account import Account, account
 from ragtrace.attribution._cover import Cover, accounted_for
 from ragtrace.attribution._foreign import foreign
 from ragtrace.attribution._matcher import Index
+from ragtrace.attribution._quotations import Quotations
 from ragtrace.attribution._reading import Reading, read
 from ragtrace.attribution._run import MIN_RUN
 from ragtrace.attribution._skeleton import Skeleton, skeleton
@@ -19,6 +20,7 @@ __all__ = [
     "Cover",
     "Guard",
     "Index",
+    "Quotations",
     "Reading",
     "Skeleton",
     "Templates",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from ragtrace.attribution._cover import Cover
@@ -63,47 +63,44 @@ def account(
         derived: Earlier completions found in it.
         template: Template text found in it.
     """
-    claimed = Cover()
+    claimed = _of(found, messages)
+    retrieved = len(claimed)
+    of_derived = _claim(claimed, _of(derived, messages))
+    of_template = _claim(claimed, template)
+    last = max([at for at, one in enumerate(messages) if one.role == "user"], default=-1)
+    user = history = unknown = 0
+    for at, message in enumerate(messages):
+        rest = claimed.missing_of(at, len(message.text))
+        if at == last:
+            user = rest
+        elif message.role in ("user", "assistant"):
+            history += rest
+        else:
+            unknown += rest
+    return Account(retrieved, of_derived, of_template, user, history, unknown)
 
-    def claim(cover: Cover) -> int:
-        count = sum(claimed.missing(cover))
-        claimed.update(cover)
-        return count
 
-    user, history = _of_roles(messages)
-    counted = Account(
-        retrieved=claim(_of(found, messages)),
-        derived=claim(_of(derived, messages)),
-        template=claim(template),
-        user=claim(user),
-        history=claim(history),
-    )
-    whole = sum(len(message.text) for message in messages)
-    return replace(counted, unknown=whole - counted.total)
+def _claim(claimed: Cover, cover: Cover) -> int:
+    """Characters of ``cover`` that nothing has claimed before; they are claimed now."""
+    if not cover:
+        return 0
+    count = sum(claimed.missing(cover))
+    claimed.update(cover)
+    return count
 
 
 def _of(found: Iterable[Attribution], messages: Sequence[Message]) -> Cover:
     return Cover.of(
-        _stretched(messages[span.message].text, span) for one in found for span in one.spans
+        [_stretched(messages[span.message].text, span) for one in found for span in one.spans]
     )
 
 
 def _stretched(text: str, span: Span) -> tuple[int, int, int]:
     """A span with what goes with it on either side."""
     start, end = span.start, span.end
-    while start > max(0, span.start - _TRAILING) and not text[start - 1].isalnum():
+    first, last = max(0, start - _TRAILING), min(len(text), end + _TRAILING)
+    while start > first and not text[start - 1].isalnum():
         start -= 1
-    while end < min(len(text), span.end + _TRAILING) and not text[end].isalnum():
+    while end < last and not text[end].isalnum():
         end += 1
     return span.message, start, end
-
-
-def _of_roles(messages: Sequence[Message]) -> tuple[Cover, Cover]:
-    user, history = Cover(), Cover()
-    last = max((at for at, one in enumerate(messages) if one.role == "user"), default=-1)
-    for at, message in enumerate(messages):
-        if at == last:
-            user.add(at, 0, len(message.text))
-        elif message.role in ("user", "assistant"):
-            history.add(at, 0, len(message.text))
-    return user, history

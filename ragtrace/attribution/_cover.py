@@ -40,7 +40,7 @@ class Cover:
         """The places of many stretches at once: message, start and end of each."""
         cover = cls()
         cover._join(
-            sorted((m * _MESSAGE + start, m * _MESSAGE + end) for m, start, end in stretches)
+            sorted([(m * _MESSAGE + start, m * _MESSAGE + end) for m, start, end in stretches])
         )
         return cover
 
@@ -62,7 +62,10 @@ class Cover:
         return zip(self._starts, self._ends, strict=True)
 
     def __len__(self) -> int:
-        return sum(end - start for start, end in self)
+        return sum(self._ends) - sum(self._starts)
+
+    def __bool__(self) -> bool:
+        return bool(self._starts)
 
     def holds(self, message: int, start: int, end: int) -> bool:
         """Whether all of places ``start`` to ``end`` of a message are in it."""
@@ -72,6 +75,11 @@ class Cover:
         """The stretches between places ``start`` and ``end`` of a message that are not in it."""
         base = message * _MESSAGE
         return [(lo - base, hi - base) for lo, hi in self._gaps(base + start, base + end)]
+
+    def missing_of(self, message: int, size: int) -> int:
+        """How many of the first ``size`` places of a message are not in it."""
+        base = message * _MESSAGE
+        return sum([end - start for start, end in self._gaps(base, base + size)])
 
     def overlaps(self, other: Cover) -> bool:
         """Whether the two have a place in common."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragtrace.attribution._automaton import Automaton
+from ragtrace.attribution._common import Row, related
 from ragtrace.attribution._fold import Places
 from ragtrace.attribution._kgrams import KEPT, LOOKED_UP, SURELY_FOUND, Hashes, K, kgrams
 from ragtrace.attribution._reading import PADDING, Reading, read
@@ -66,6 +67,7 @@ class Index:
         self._alive = np.zeros(64, bool)
         self._tiny: dict[int, str] = {}
         self._repeating: dict[int, Automaton | None] = {}  # built when first needed
+        self._crowds: set[int] = set()  # first seeds of hashes that many chunks have
 
     def __contains__(self, digest: str) -> bool:
         return digest in self._numbers
@@ -105,6 +107,62 @@ class Index:
             return []
         judged = found(runs, reading.view_of(runs.start), self._rows.sizes(runs.chunk))
         return list(self._attributions(reading, judged))
+
+    def number(self, digest: str) -> int:
+        """Place of a chunk among all: what is found of several comes in this order."""
+        return self._numbers[digest]
+
+    def holds_seed(self, row: Row) -> bool:
+        """Whether any K-gram of ``row`` may be one that is looked for: if not, nothing is found."""
+        return bool(len(self._seeds.find(row.hashes)[0]))
+
+    @property
+    def has_tiny(self) -> bool:
+        """Whether there are chunks that have no seeds, as they are too short."""
+        return bool(self._tiny)
+
+    def holds_tiny(self, symbols: str) -> bool:
+        """Whether one of them is in a text of these symbols."""
+        return any(tiny in symbols for tiny in self._tiny.values())
+
+    def in_common(self, digests: Sequence[str], row: Row) -> tuple[set[int], set[str]]:
+        """Which texts of ``row`` have something in common with chunks, and the digests of those.
+
+        For what counts, see ``related``. Besides it is anything that a chunk has which repeats
+        itself, or more than COMMON chunks.
+
+        Args:
+            digests: Of the texts; one that is a chunk here has nothing in common with itself.
+            row: The texts.
+        """
+        places, heads, copies = self._seeds.find(row.hashes)
+        if not len(places):
+            return set(), set()
+        places, common = places + PADDING, copies > COMMON
+        texts, crowd = row.text_of(places[common]), self._crowd(heads[common])
+        places, seeds = self._seeds.expand(places[~common], heads[~common], COMMON)
+        alive = self._alive[self._seeds.owners[seeds]]
+        places, seeds = places[alive], seeds[alive]
+        chunk = self._seeds.owners[seeds]
+        again = np.isin(chunk, list(self._repeating))
+        own = [self._numbers.get(digest, -1) for digest in digests]
+        more, chunks = related(row, own, self._rows, (places, chunk, self._seeds.places[seeds]))
+        texts |= more | row.text_of(places[again])
+        known = (self._chunks[number] for number in {*chunks, *crowd, *chunk[again].tolist()})
+        return texts, {chunk[0] for chunk in known if chunk is not None}
+
+    def _crowd(self, heads: Places) -> set[int]:
+        """The chunks that have the seeds of these hashes; of each hash once, until there are more.
+
+        Whichever comes later is told itself that it has something in common.
+        """
+        new = set(heads.tolist()) - self._crowds
+        if not new:
+            return set()
+        self._crowds |= new
+        some = np.array(sorted(new))
+        _, seeds = self._seeds.expand(some, some, len(self._seeds))
+        return set(self._seeds.owners[seeds].tolist())
 
     def _take_in(self, new: Sequence[tuple[str, Skeleton]]) -> None:
         if not new:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Final
 
 from ragtrace.attribution._cover import Cover
@@ -36,20 +37,22 @@ LONGEST: Final = 1 << 16
 
 @dataclass(slots=True)
 class _Edge:
-    """What messages that begin alike have in common.
+    """What messages that begin, or end, alike have in common.
 
     Attributes:
-        text: The longest beginning of all of them.
+        text: The longest beginning, or end, of all of them.
         turns: Requests they came in, the first LEARNED.
     """
 
     text: str
     turns: set[str] = field(default_factory=set)
 
-    def meet(self, text: str, turn: str) -> None:
-        self.text = self.text[: _agreeing(self.text, text)]
+    def meet(self, text: str, turn: str, agreeing: _Agreeing) -> None:
         if len(self.turns) < LEARNED:
             self.turns.add(turn)
+        if (size := agreeing(self.text, text)) < len(self.text):
+            whole = len(self.text)
+            self.text = self.text[:size] if agreeing is _head else self.text[whole - size :]
 
     @property
     def learned(self) -> str:
@@ -73,8 +76,11 @@ class Templates:
         found = Cover()
         for number, message in enumerate(messages):
             text, role = message.text, message.role
-            head = _common(self._heads.get((role, text[:KEY])), text)
-            tail = _common(self._tails.get((role, text[: -KEY - 1 : -1])), text[::-1])
+            head = tail = 0
+            if (edge := self._heads.get((role, text[:KEY]))) is not None:
+                head = _head(edge.learned, text)
+            if (edge := self._tails.get((role, text[-KEY:]))) is not None:
+                tail = _tail(edge.learned, text)
             found.add(number, 0, head)
             found.add(number, max(head, len(text) - tail), len(text))
         return found
@@ -100,8 +106,10 @@ class Templates:
             held = _Held(number, found, documents)
             head = message.text[: held.first(len(message.text))]
             tail = message.text[held.last() :]
-            _note(self._heads, turn, message.role, head[:LONGEST])
-            _note(self._tails, turn, message.role, tail[-LONGEST:][::-1])
+            if len(head) >= KEY:
+                _note(self._heads, (message.role, head[:KEY]), head[:LONGEST], turn, _head)
+            if len(tail) >= KEY:
+                _note(self._tails, (message.role, tail[-KEY:]), tail[-LONGEST:], turn, _tail)
 
     @staticmethod
     def settle(
@@ -114,7 +122,7 @@ class Templates:
             found: What of documents is in the prompt.
             documents: The document of each chunk that was found.
         """
-        if not len(static):
+        if not static:
             return list(found)
         held = _Messages(found, documents)
         return [
@@ -133,30 +141,40 @@ def _explains(static: Cover, held: _Messages, one: Attribution) -> bool:
     )
 
 
-def _common(edge: _Edge | None, text: str) -> int:
-    """Characters of ``text`` that are template."""
-    if edge is None or not edge.learned:
-        return 0
-    return _agreeing(edge.learned, text)
+_Agreeing = Callable[[str, str], int]
 
 
-def _agreeing(one: str, other: str) -> int:
+def _head(one: str, other: str) -> int:
     """Characters that both begin with."""
+    if other.startswith(one):
+        return len(one)
     most = range(1, min(len(one), len(other)) + 1)
     return bisect_left(most, True, key=lambda size: not other.startswith(one[:size]))
 
 
-def _note(edges: OrderedDict[tuple[str, str], _Edge], turn: str, role: str, text: str) -> None:
-    if len(text) < KEY:
-        return
-    key = (role, text[:KEY])
+def _tail(one: str, other: str) -> int:
+    """Characters that both end with."""
+    if other.endswith(one):
+        return len(one)
+    whole = len(one)
+    most = range(1, min(whole, len(other)) + 1)
+    return bisect_left(most, True, key=lambda size: not other.endswith(one[whole - size :]))
+
+
+def _note(
+    edges: OrderedDict[tuple[str, str], _Edge],
+    key: tuple[str, str],
+    text: str,
+    turn: str,
+    agreeing: _Agreeing,
+) -> None:
     edge = edges.get(key)
     if edge is None:
         edge = edges[key] = _Edge(text)
         if len(edges) > TEMPLATES:
             edges.popitem(last=False)
     edges.move_to_end(key)
-    edge.meet(text, turn)
+    edge.meet(text, turn, agreeing)
 
 
 class _Held:
@@ -185,7 +203,7 @@ class _Held:
 
     def last(self) -> int:
         """Where the last of them ends; 0 where there is none."""
-        ordered = sorted(self._documents, key=lambda one: -one[1])
+        ordered = sorted(self._documents, key=itemgetter(1), reverse=True)
         return next((e for s, e in ordered if not self.widely_shared(s, e)), 0)
 
     def widely_shared(self, start: int, end: int) -> bool:

@@ -31,7 +31,7 @@ from ragtrace.policy import (
     TAKEN_OUT,
     Policy,
     is_authority,
-    label_found,
+    labels_found,
     overall,
     redact_messages,
 )
@@ -134,18 +134,18 @@ def _assemble(
     too_much = overloaded(runtime, audience, protected)
     if too_much is not None and decision.action is not Action.BLOCK:
         decision = too_much
-    chunks = {**given.chunks, **sent.chunks}
+    chunks = given.chunks if sent is given else {**given.chunks, **sent.chunks}
     return Assembly(
         messages=messages,
         decision=decision,
         flows=tuple(flows),
         found=tuple(sent.found),
         texts={name: one.text for name, one in chunks.items() if one.source.id != COMPLETION.id},
-        label=with_carried(policy, carried, sent.label, ())[0],
+        label=with_carried(policy, carried, sent.label, ())[0] if carried else sent.label,
         protected=() if too_much else protected,
         readable=readable,
         account=sent.account,
-        inherited=with_carried(policy, carried, *sent.inherited),
+        inherited=with_carried(policy, carried, *sent.inherited) if carried else sent.inherited,
         judged=sent,
         plain=_plain(policy, given),
     )
@@ -166,14 +166,15 @@ def _kept_back(
 
 def _flows(policy: Policy, messages: Sequence[Message], given: Judgement) -> list[Flow]:
     flows = []
-    for one, own in zip(given.found, given.ruling.answerable, strict=True):
+    decisions = given.ruling.decisions
+    labels = labels_found(policy, given.ruling.answerable, given.chunks)
+    for one, label in zip(given.found, labels, strict=True):
         chunk = given.chunks[one.chunk]
-        if _of_nothing(policy, chunk):
+        if chunk.source.id == COMPLETION.id and _of_nothing(policy, chunk):
             continue
-        decided = given.ruling.about(policy, one)
-        label = label_found(policy, chunk, own)
-        roles = dict.fromkeys(messages[span.message].role for span in one.spans)
-        flows.append(Flow("prompt", chunk, label, decided, one, tuple(roles)))
+        decided = decisions.get(one.chunk) or given.ruling.about(policy, one)
+        roles = tuple(dict.fromkeys([messages[span.message].role for span in one.spans]))
+        flows.append(Flow("prompt", chunk, label, decided, one, roles))
     return flows
 
 
@@ -188,6 +189,9 @@ def _of_nothing(policy: Policy, chunk: Chunk) -> bool:
 
 def _plain(policy: Policy, given: Judgement) -> tuple[tuple[int, Flow], ...]:
     """What says something of no document where others of its kind do: who replays needs it."""
+    completions = [given.chunks[one.chunk].source.id == COMPLETION.id for one in given.found]
+    if not any(completions):
+        return ()
     plain = []
     others = False
     for place, one in enumerate(given.found):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
@@ -53,10 +54,14 @@ class Derived:
 
 
 class Completions:
-    """The derived texts of a process, findable by their words. Its owner holds a lock."""
+    """The derived texts of a process, findable by their words. Its owner holds a lock.
+
+    Attributes:
+        index: Those that have been looked for.
+    """
 
     def __init__(self) -> None:
-        self._index = Index()
+        self.index: Final = Index()
         self._known: dict[str, Derived] = {}
         self._labelled: OrderedDict[str, None] = OrderedDict()
         self._plain: OrderedDict[str, None] = OrderedDict()
@@ -105,17 +110,23 @@ class Completions:
         self._known[digest] = told
         return told
 
+    def settle(self) -> Mapping[str, Chunk]:
+        """Make those findable that are not yet; gives them."""
+        new, self._waiting = self._waiting, {}
+        if new:
+            self.index.add(*new.values())
+        return new
+
     def attribute(self, reading: Reading) -> list[Attribution]:
         """What of them stands in some messages.
 
         A short one ("Yes.") says nothing by being there whole, unlike a document: only its
         length counts.
         """
-        self._index.add(*self._waiting.values())
-        self._waiting.clear()
-        if not len(self._index):
+        self.settle()
+        if not len(self.index):
             return []
-        return [replace(one, whole=False) for one in self._index.attribute(reading)]
+        return [replace(one, whole=False) for one in self.index.attribute(reading)]
 
     def _forget(self) -> None:
         for place, most in ((self._plain, PLAIN), (self._labelled, LABELLED)):
@@ -123,7 +134,7 @@ class Completions:
                 name, _ = place.popitem(last=False)
                 del self._known[name]
                 self._waiting.pop(name, None)
-                self._index.remove(name)
+                self.index.remove(name)
 
 
 def _merged(before: Derived, made: Derived, lattice: Lattice) -> Derived:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from ragtrace.attribution import TEMPLATE, Account, Cover, account, accounted_for
+from ragtrace.attribution import TEMPLATE, Account, Cover, Reading, account, accounted_for, read
 from ragtrace.capture._corpus import in_corpus
 from ragtrace.capture._deadline import Deadline
 from ragtrace.capture._derived import Derived
@@ -32,8 +33,12 @@ from ragtrace.policy import (
     enforceable,
     judge_prompt,
     label_found,
+    labels_found,
     restricted,
 )
+
+if TYPE_CHECKING:
+    from ragtrace.attribution.corpus import Corpus
 
 __all__ = ["Judgement", "judge_messages"]
 
@@ -92,21 +97,25 @@ def judge_messages(
         JudgeTimeoutError: The deadline is over.
     """
     policy = runtime.policy
-    seen = runtime.ledger.attribute(messages)
+    seen = runtime.ledger.attribute(messages, request.retrieved)
     deadline.check()
-    steps = dict(_steps(runtime, request, messages))
+    steps = dict(_steps(runtime, request, messages)) if request.has_said else {}
     made = seen.made | {name: completion for name, (_, completion) in steps.items()}
     # The same text may have been retrieved under several labels; here it came as this
     # request retrieved it.
     known = {name: request.own(name) or chunk for name, chunk in seen.chunks.items()}
     known |= {name: completion.chunk for name, completion in made.items()}
-    known = {name: released(runtime, chunk) for name, chunk in known.items()}
+    if policy.declassified.records:
+        known = {name: released(runtime, chunk) for name, chunk in known.items()}
     derived = [step for step, _ in steps.values()]
-    derived += _beyond_documents(
-        policy, [one for one in seen.derived if one.chunk not in steps], seen.found, known
-    )
+    if seen.derived:
+        derived += _beyond_documents(
+            policy, [one for one in seen.derived if one.chunk not in steps], seen.found, known
+        )
     found = [*seen.found, *derived]
-    found += _never_retrieved(runtime, audience, seen, found, known)
+    if runtime.corpus is not None:
+        reading = seen.reading or read(messages)
+        found += _never_retrieved(runtime.corpus, policy, audience, reading, found, known)
     deadline.check()
     chunks = known | _told_before(policy, derived, made, messages, audience)
     ruling = judge_prompt(policy, found, chunks, audience)
@@ -117,16 +126,20 @@ def judge_messages(
         found=found,
         chunks=chunks,
         ruling=ruling,
-        label=policy.lattice.join(label_found(policy, known[one.chunk], one) for one in present),
-        inherited=ancestry(policy, map(enforceable, [*present, *templates]), known),
+        label=policy.lattice.join(labels_found(policy, present, known)),
+        inherited=ancestry(policy, _enforceable([*present, *templates]), known),
         account=account(
             messages,
-            [one for one in found if one.chunk not in made],
+            [one for one in found if one.chunk not in made] if made else found,
             outside_turns(seen.derived, messages),
             seen.template,
         ),
         seen=seen,
     )
+
+
+def _enforceable(found: Sequence[Attribution]) -> list[Attribution]:
+    return [one if one.whole else enforceable(one) for one in found]
 
 
 def _steps(
@@ -138,7 +151,7 @@ def _steps(
     no coincidence.
     """
     for place, message in enumerate(messages):
-        if message.role == "assistant" or not request.has_said:
+        if message.role == "assistant":
             continue
         name = digest(message.text)
         made = runtime.ledger.completion(name) if request.said_before(name) else None
@@ -213,18 +226,15 @@ def _as_told(policy: Policy, chunk: Chunk) -> Chunk:
 
 
 def _never_retrieved(
-    runtime: Runtime,
+    corpus: Corpus,
+    policy: Policy,
     audience: Audience,
-    seen: Seen,
+    reading: Reading,
     found: Sequence[Attribution],
     chunks: dict[str, Chunk],
 ) -> Iterator[Attribution]:
     """What the corpus index knows of and no retrieval has brought; its chunks go to ``chunks``."""
-    if runtime.corpus is None:
-        return
-    for chunk, attribution in in_corpus(
-        runtime.corpus, runtime.policy.lattice, audience, seen.reading
-    ):
+    for chunk, attribution in in_corpus(corpus, policy.lattice, audience, reading):
         if not _known(attribution, chunk, found, chunks):
             chunks[chunk.digest] = chunk
             yield attribution

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ragtrace.attribution import Cover, Index, Reading, Templates, read
+from ragtrace.attribution import Cover, Index, Quotations, Reading, Templates, read
 from ragtrace.capture._derived import Completions, Derived
 from ragtrace.capture._entry import Entry, Told
 from ragtrace.capture._lock import Lock
@@ -15,7 +15,7 @@ from ragtrace.capture._marks import Marks
 from ragtrace.capture._recipient import Recipient
 from ragtrace.capture._shared import Shared
 from ragtrace.labels import Lattice
-from ragtrace.model import Attribution, Chunk, Message
+from ragtrace.model import Attribution, Chunk, Message, digest
 
 __all__ = ["Ledger", "Seen", "outside_turns"]
 
@@ -34,7 +34,7 @@ class Seen:
         derived: Of earlier completions.
         made: These, by digest.
         template: What stands in this application's prompts whatever is asked.
-        reading: The messages as they were read.
+        reading: The messages as they were read; ``None`` where that was not needed.
     """
 
     found: Sequence[Attribution]
@@ -42,7 +42,7 @@ class Seen:
     derived: Sequence[Attribution]
     made: dict[str, Derived]
     template: Cover
-    reading: Reading
+    reading: Reading | None
 
 
 class Ledger:
@@ -68,6 +68,7 @@ class Ledger:
         self._index = Index()
         self._chunks: OrderedDict[str, Chunk] = OrderedDict()
         self._completions = Completions()
+        self._quotations = Quotations(self._index, self._completions.index)
         self._templates = Templates()
 
     def put_off(self, act: Callable[[], None]) -> bool:
@@ -125,24 +126,40 @@ class Ledger:
         if self.shared is not None:
             self.shared.look(self._take)
 
-    def attribute(self, messages: Sequence[Message]) -> Seen:
+    def attribute(self, messages: Sequence[Message], expected: Iterable[str] = ()) -> Seen:
         """What of the remembered text is in ``messages``.
+
+        Args:
+            messages: To look through.
+            expected: Digests of chunks that are likely there. What is found does not depend on it.
 
         Raises:
             LedgerUnreachableError: The other processes cannot be asked.
         """
         self.look()
+        with self._lock:
+            self._settle()
+            found = self._quotations.find(messages, expected)
+            if found is not None:
+                return self._seen(messages, found, (), None)
         reading = read(messages)
         with self._lock:
             found = self._index.attribute(reading)
-            chunks = {one.chunk: self._chunks[one.chunk] for one in found}
-            template = self._templates.find(messages)
-            found = self._templates.settle(template, found, _documents(chunks))
-            # A chunk with the very text of a completion is judged as the chunk it is.
-            derived = [
-                one for one in self._completions.attribute(reading) if one.chunk not in chunks
-            ]
-            made = {one.chunk: self._completions[one.chunk] for one in derived}
+            return self._seen(messages, found, self._completions.attribute(reading), reading)
+
+    def _seen(
+        self,
+        messages: Sequence[Message],
+        found: Sequence[Attribution],
+        derived: Sequence[Attribution],
+        reading: Reading | None,
+    ) -> Seen:
+        chunks = {one.chunk: self._chunks[one.chunk] for one in found}
+        template = self._templates.find(messages)
+        found = self._templates.settle(template, found, _documents(chunks))
+        # A chunk with the very text of a completion is judged as the chunk it is.
+        derived = [one for one in derived if one.chunk not in chunks]
+        made = {one.chunk: self._completions[one.chunk] for one in derived}
         return Seen(found, chunks, derived, made, template, reading)
 
     def documents_in(self, text: str) -> tuple[Sequence[Attribution], dict[str, Chunk]]:
@@ -151,7 +168,10 @@ class Ledger:
         The other processes are not asked: this is about what a model has just said, from chunks
         that were found in its prompt.
         """
+        name = digest(text)
         with self._lock:
+            if self._quotations.is_strange(name, text):
+                return (), {}
             found = self._index.attribute([Message("assistant", text)])
             return found, {one.chunk: self._chunks[one.chunk] for one in found}
 
@@ -166,10 +186,19 @@ class Ledger:
         self.look()
         if not len(self._completions):
             return (), {}
+        with self._lock:
+            self._settle()
+            if self._quotations.are_strange(texts):
+                return (), {}
         reading = read([Message("tool", text) for text in texts])
         with self._lock:
             found = self._completions.attribute(reading)
             return found, {one.chunk: self._completions[one.chunk] for one in found}
+
+    def _settle(self) -> None:
+        """Make findable what models have said lately."""
+        for name, chunk in self._completions.settle().items():
+            self._quotations.add_other(name, chunk.text)
 
     def learn(self, turn: str, messages: Sequence[Message], seen: Seen) -> None:
         """Take note of a prompt of request ``turn``, for what all prompts have in common."""
@@ -179,11 +208,14 @@ class Ledger:
     def _add(self, chunks: Sequence[Chunk]) -> None:
         self._index.add(*chunks)
         for chunk in chunks:
+            if chunk.digest not in self._chunks:
+                self._quotations.add(chunk.digest, chunk.text)
             self._chunks[chunk.digest] = chunk
             self._chunks.move_to_end(chunk.digest)
         while len(self._chunks) > CHUNKS:
             forgotten, _ = self._chunks.popitem(last=False)
             self._index.remove(forgotten)
+            self._quotations.remove(forgotten)
 
     def _publish(self, *entries: Entry) -> None:
         """Tell the other processes; never under the lock, which every lookup needs."""
@@ -201,7 +233,7 @@ class Ledger:
                     self._completions.tell(entry.digest, entry.recipient)
 
 
-def outside_turns(found: Iterable[Attribution], messages: Sequence[Message]) -> list[Attribution]:
+def outside_turns(found: Sequence[Attribution], messages: Sequence[Message]) -> list[Attribution]:
     """Without what stands in the assistant's own messages: there it is history."""
     return [
         replace(one, spans=tuple(s for s in one.spans if messages[s.message].role != "assistant"))

@@ -149,6 +149,11 @@ class Request:
         """The chunk of this text as it was retrieved for this request."""
         return self._chunks.get(digest)
 
+    @property
+    def retrieved(self) -> list[str]:
+        """Digests of the chunks that were retrieved for this request, in that order."""
+        return list(self._chunks)
+
     def asks(self) -> int:
         """Note that a model is asked: nothing said so far was the last word.
 

@@ -22,14 +22,17 @@ class Lattice:
 
     Attributes:
         levels: Names from least to most restricted, none twice, at least one.
+        public: The label of what everybody may read.
     """
 
     levels: tuple[str, ...]
+    public: Label = field(init=False, repr=False, compare=False)
     _rank: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.levels or len(set(self.levels)) != len(self.levels):
             raise ValueError("levels: expected at least one name, and none twice")
+        object.__setattr__(self, "public", Label(self.levels[0]))
         object.__setattr__(self, "_rank", {name: rank for rank, name in enumerate(self.levels)})
 
     @property
@@ -49,9 +52,12 @@ class Lattice:
     def join(self, labels: Iterable[Label]) -> Label:
         """The least label at least as strict as all of ``labels``; of none, the public one."""
         # A prompt has hundreds of labels of a few kinds; and of one kind, the join is that.
-        first, *rest = [*labels] or [Label(self.least)]
+        given = list(labels)
+        if not given:
+            return self.public
+        first = given[0]
         others: dict[Label, None] = {}
-        for label in rest:
+        for label in given:
             if label is not first and label != first:
                 others[label] = None
         return reduce(self._join_two, others, first)

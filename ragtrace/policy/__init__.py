@@ -22,7 +22,13 @@ from ragtrace.policy._explanation import Explanation, Standing, Tried, Unmet, ex
 from ragtrace.policy._expression import ExpressionError
 from ragtrace.policy._failures import FailureKind, Failures
 from ragtrace.policy._files import Alone, Files, PolicyFile, Version, version_of
-from ragtrace.policy._found import ENFORCED_RUN, PART_FOUND, enforceable, label_found
+from ragtrace.policy._found import (
+    ENFORCED_RUN,
+    PART_FOUND,
+    enforceable,
+    label_found,
+    labels_found,
+)
 from ragtrace.policy._judge import judge_found
 from ragtrace.policy._lineage import COMPLETION, ancestry, derive, is_authority, says_more
 from ragtrace.policy._lines import LinedYaml
@@ -107,6 +113,7 @@ __all__ = [
     "judge_reader",
     "label_as",
     "label_found",
+    "labels_found",
     "lines_of",
     "lint",
     "overall",

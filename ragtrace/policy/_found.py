@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -16,6 +16,7 @@ __all__ = [
     "enforceable",
     "label_found",
     "label_of",
+    "labels_found",
     "reaches_into",
 ]
 
@@ -54,6 +55,22 @@ def label_found(policy: Policy, chunk: Chunk, found: Attribution) -> Label:
     if not chunk.ranges:
         return chunk.label
     return label_of(policy, chunk, enforceable(found).spans or found.spans)
+
+
+def labels_found(
+    policy: Policy, found: Iterable[Attribution], chunks: Mapping[str, Chunk]
+) -> list[Label]:
+    """The same of each of ``found``; most chunks have one label, of which nothing need be asked.
+
+    Args:
+        policy: Joins labels.
+        found: What was found.
+        chunks: By digest.
+    """
+    return [
+        label_found(policy, chunk, one) if (chunk := chunks[one.chunk]).ranges else chunk.label
+        for one in found
+    ]
 
 
 def label_of(policy: Policy, chunk: Chunk, spans: Sequence[Span]) -> Label:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ragtrace.attribution import TEMPLATE
 from ragtrace.model import Action, Attribution, Audience, Chunk, Decision
-from ragtrace.policy._found import enforceable, label_found
+from ragtrace.policy._found import enforceable, labels_found
 from ragtrace.policy._lineage import as_found, is_authority
 from ragtrace.policy._policy import Policy
-from ragtrace.policy._ruling import judge
+from ragtrace.policy._ruling import judge_each
 from ragtrace.policy._shared import Shared
 
 __all__ = ["judge_found"]
@@ -39,15 +39,27 @@ def judge_found(
         chunks: The chunks that were found, by digest.
         audience: For whom.
     """
-    alone = {
-        one.chunk: judge(
-            policy,
-            as_found(chunks[one.chunk], one.spans),
-            label_found(policy, chunks[one.chunk], one),
-            audience,
-        )
+    known = [
+        as_found(chunk, one.spans) if (chunk := chunks[one.chunk]).origins else chunk
         for one in attributions
-    }
+    ]
+    said = judge_each(policy, known, labels_found(policy, attributions, chunks), audience)
+    alone = {one.chunk: decision for one, decision in zip(attributions, said, strict=True)}
+    if all([one.verdict == "certain" and one.spans and not one.group for one in attributions]):
+        return {one.chunk: _if_long_enough(alone[one.chunk], one) for one in attributions}
+    return _among_others(attributions, chunks, alone)
+
+
+def _among_others(
+    attributions: Sequence[Attribution], chunks: Mapping[str, Chunk], alone: dict[str, Decision]
+) -> dict[str, Decision]:
+    """The same where not everything is certain.
+
+    Args:
+        attributions: What was found.
+        chunks: By digest.
+        alone: What is decided about each by itself.
+    """
     documents = [one for one in attributions if is_authority(chunks[one.chunk])]
     among_documents, among_all = Shared(documents, alone), Shared(attributions, alone)
     completions = len(documents) < len(attributions)
@@ -73,7 +85,7 @@ def judge_found(
 
 
 def _if_long_enough(decision: Decision, found: Attribution) -> Decision:
-    if decision.action is Action.ALLOW or enforceable(found).spans:
+    if decision.action is Action.ALLOW or found.whole or enforceable(found).spans:
         return decision
     longest = max((span.symbols for span in found.spans), default=0)
     reason = f"{longest} letters and digits in a row are too few to tell whose they are"

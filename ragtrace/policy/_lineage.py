@@ -20,7 +20,7 @@ from ragtrace.model import (
     Span,
     digest,
 )
-from ragtrace.policy._found import PART_FOUND, enforceable, label_found, label_of
+from ragtrace.policy._found import PART_FOUND, enforceable, label_of, labels_found
 from ragtrace.policy._policy import Policy
 
 __all__ = [
@@ -61,26 +61,39 @@ def ancestry(
         chunks: By digest.
     """
     found = list(found)
-    labels = {one.chunk: label_found(policy, chunks[one.chunk], one) for one in found}
-    templates = [one for one in found if TEMPLATE in one.group]
+    each = labels_found(policy, found, chunks)
+    labels = {one.chunk: label for one, label in zip(found, each, strict=True)}
     inherited: list[Label] = []
     origins: dict[tuple[str, str], Origin] = {}
     for one in found:
         template = TEMPLATE in one.group
         if not one.spans or (one.verdict == "explained" and not template):
             continue
-        label = labels[one.chunk]
-        if one.verdict == "ambiguous" or template:
-            others = _beside(one, templates) if template else one.group
-            sharing = [labels[name] for name in (one.chunk, *others) if name in labels]
-            label = min(sharing, key=lambda shared: policy.lattice.rank(shared.level))
+        label, chunk = labels[one.chunk], chunks[one.chunk]
+        if template or one.verdict == "ambiguous":
+            label = _freest(policy, one, found, labels)
         inherited.append(label)
-        for origin in _origins(policy, chunks[one.chunk], one, label):
+        if not chunk.origins and chunk.source.id != COMPLETION.id:
+            some: Iterable[Origin] = (_origin(policy, chunk, label),)
+        else:
+            some = _origins(policy, chunk, one, label)
+        for origin in some:
             known = origins.setdefault((origin.digest, origin.document), origin)
             if known is not origin and known.label != origin.label:
                 joined = policy.lattice.join([known.label, origin.label])
                 origins[origin.digest, origin.document] = replace(origin, label=joined)
     return policy.lattice.join(inherited), strictest_first(policy, origins.values())
+
+
+def _freest(
+    policy: Policy, one: Attribution, found: Sequence[Attribution], labels: Mapping[str, Label]
+) -> Label:
+    """The least strict label of those that share the passage."""
+    others: Iterable[str] = one.group
+    if TEMPLATE in one.group:
+        others = _beside(one, [other for other in found if TEMPLATE in other.group])
+    sharing = [labels[name] for name in (one.chunk, *others) if name in labels]
+    return min(sharing, key=lambda shared: policy.lattice.rank(shared.level))
 
 
 def derive(
@@ -162,10 +175,21 @@ def says_more(chunk: Chunk, spans: Sequence[Span]) -> bool:
 
 def _origins(policy: Policy, chunk: Chunk, found: Attribution, label: Label) -> Iterable[Origin]:
     if chunk.source.id != COMPLETION.id:
-        yield Origin(chunk.document.id, chunk.source.id, chunk.digest, label)
+        yield _origin(policy, chunk, label)
     for origin in as_found(chunk, found.spans).origins:
         if policy.lattice.dominates(label, origin.label):
             yield _known_by(origin, "taint")
+
+
+def _origin(policy: Policy, chunk: Chunk, label: Label) -> Origin:
+    """A document as an origin; the very same each time, as most are met again and again."""
+    known = policy.memory.origins
+    asked = (chunk.digest, chunk.document.id, chunk.source.id)
+    made = known.get(asked)
+    if made is None or (made.label is not label and made.label != label):
+        made = Origin(chunk.document.id, chunk.source.id, chunk.digest, label)
+        known.keep(asked, made)
+    return made
 
 
 def _known_by(origin: Origin, evidence: Evidence) -> Origin:
@@ -184,7 +208,9 @@ def _cover(found: Attribution) -> Cover:
 
 def strictest_first(policy: Policy, origins: Iterable[Origin]) -> tuple[Origin, ...]:
     """The strictest of ``origins``, and of each source and label one, before there are others."""
-    ordered = sorted(origins, key=lambda one: policy.lattice.rank(one.label.level), reverse=True)
+    ordered = list(origins)
+    if len({id(one.label) for one in ordered}) > 1:  # most prompts hold documents of one label
+        ordered.sort(key=lambda one: policy.lattice.rank(one.label.level), reverse=True)
     if len(ordered) <= MAX_ORIGINS:
         return tuple(ordered)
     firsts = {(one.source, one.label): one for one in reversed(ordered)}

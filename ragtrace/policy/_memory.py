@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ragtrace.model import Chunk, Decision
+from ragtrace.model import Chunk, Decision, Origin
 
 if TYPE_CHECKING:
     from ragtrace.policy._shortlist import Shortlist
 
-__all__ = ["MAX_CHUNKS", "MAX_DECISIONS", "MAX_SHORTLISTS", "Kept", "Memory"]
+__all__ = ["MAX_CHUNKS", "MAX_DECISIONS", "MAX_ORIGINS_KEPT", "MAX_SHORTLISTS", "Kept", "Memory"]
 
 MAX_CHUNKS: Final = 4_096
 """Labelled passages that are kept, twice as many as a process remembers for attribution, which
@@ -21,6 +21,9 @@ MAX_DECISIONS: Final = 10_000
 
 MAX_SHORTLISTS: Final = 1_000
 """Shortlists that are kept: one for each level, audience and source, of which there are few."""
+
+MAX_ORIGINS_KEPT: Final = 4_096
+"""Origins that are kept: one for each chunk that is met again and again, in 1 MB."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -46,13 +49,14 @@ class Kept(dict[K, V]):
 
 
 class Memory:
-    """Passages as they were labelled and decisions, each by all that it depends on, and shortlists
-    of rules.
+    """Passages as they were labelled and decisions, each by all that it depends on, shortlists of
+    rules, and documents as origins.
     """
 
-    __slots__ = ("chunks", "decisions", "shortlists")
+    __slots__ = ("chunks", "decisions", "origins", "shortlists")
 
     def __init__(self) -> None:
         self.chunks: Kept[tuple[object, ...], Chunk] = Kept(MAX_CHUNKS)
         self.decisions: Kept[tuple[object, ...], Decision] = Kept(MAX_DECISIONS)
+        self.origins: Kept[tuple[str, str, str], Origin] = Kept(MAX_ORIGINS_KEPT)
         self.shortlists: Kept[tuple[object, ...], Shortlist] = Kept(MAX_SHORTLISTS)

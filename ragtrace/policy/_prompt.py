@@ -74,9 +74,12 @@ def judge_prompt(
     """
     answerable = without_readable(policy, found, chunks, audience)
     decisions = judge_found(policy, answerable, dict(chunks), audience)
-    return PromptRuling(
-        answerable, {name: _said(decision, chunks[name]) for name, decision in decisions.items()}
-    )
+    for name, decision in decisions.items():
+        if chunks[name].released == TOLD_BEFORE and decision.action is Action.ALLOW:
+            decisions[name] = replace(
+                decision, rule=TOLD_BEFORE, reason="this audience was told it before"
+            )
+    return PromptRuling(answerable, decisions)
 
 
 def judge_carried(policy: Policy, chunk: Chunk, label: Label, audience: Audience) -> Decision:
@@ -129,12 +132,6 @@ def decide_failure(policy: Policy, audience: Audience, kind: FailureKind, why: s
     if policy.mode == "enforce":
         return decision
     return Decision(Action.ALLOW, kind, why, policy.digest, "shadow").with_shadow(decision)
-
-
-def _said(decision: Decision, chunk: Chunk) -> Decision:
-    if chunk.released == TOLD_BEFORE and decision.action is Action.ALLOW:
-        return replace(decision, rule=TOLD_BEFORE, reason="this audience was told it before")
-    return decision
 
 
 def _explained(policy: Policy, one: Attribution) -> Decision:

@@ -10,7 +10,7 @@ from ragtrace.model import Action, Attribution, Audience, Chunk, Span
 from ragtrace.policy._found import label_of
 from ragtrace.policy._lineage import as_found, is_authority
 from ragtrace.policy._policy import Policy
-from ragtrace.policy._ruling import judge
+from ragtrace.policy._ruling import judge, judge_each
 
 __all__ = ["without_readable"]
 
@@ -27,6 +27,8 @@ def without_readable(
     stands in the public one it is public, whoever else says it. What a model said makes readable
     what other models said, and no document.
     """
+    if _all_alike(policy, found, chunks, audience):
+        return list(found)
     readable: list[tuple[int, int, int]] = []
     said: list[tuple[int, int, int]] = []
     restricted: list[tuple[str, Span]] = []
@@ -51,6 +53,20 @@ def without_readable(
         replace(one, spans=tuple(span for span in one.spans if (one.chunk, span) not in aside))
         for one in found
     ]
+
+
+def _all_alike(
+    policy: Policy,
+    found: Sequence[Attribution],
+    chunks: Mapping[str, Chunk],
+    audience: Audience,
+) -> bool:
+    """Whether all may be read, or none of it, and each chunk as a whole."""
+    known = [chunks[one.chunk] for one in found]
+    if any([chunk.ranges or chunk.origins for chunk in known]):
+        return False
+    said = judge_each(policy, known, [chunk.label for chunk in known], audience)
+    return len({decision.action is Action.ALLOW for decision in said}) <= 1
 
 
 def _spans(

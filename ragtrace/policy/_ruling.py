@@ -10,7 +10,7 @@ from ragtrace.model import Action, Audience, Chunk, Decision, Document, Label, O
 from ragtrace.policy._policy import Policy
 from ragtrace.policy._shortlist import Shortlist, shortlist
 
-__all__ = ["judge"]
+__all__ = ["judge", "judge_each"]
 
 # All parts of them, whichever they will be, as tuples of plain values: these hash and compare
 # without a call of Python code, as the records themselves do not.
@@ -50,6 +50,30 @@ def judge(policy: Policy, chunk: Chunk, label: Label, audience: Audience) -> Dec
     if permitted is refused or policy.lattice.permits(audience, label):
         return permitted
     return refused
+
+
+def judge_each(
+    policy: Policy, chunks: Sequence[Chunk], labels: Sequence[Label], audience: Audience
+) -> list[Decision]:
+    """``judge`` of several chunks; those of one label and source mostly get one answer.
+
+    Raises:
+        ExpressionError: An expression of a rule came to no answer.
+    """
+    made: list[Decision] = []
+    last, source, decision = None, "", None
+    for chunk, label in zip(chunks, labels, strict=True):
+        if decision is None or label is not last or chunk.source.id != source or chunk.origins:
+            decision = judge(policy, chunk, label, audience)
+            made.append(decision)
+            last, source = label, chunk.source.id
+            asked = (label.level, audience.name, audience.known, source)
+            left = policy.memory.shortlists.get(asked)
+            if left is None or left.candidates or chunk.origins:
+                decision = None  # the next may be told apart by more
+        else:
+            made.append(decision)
+    return made
 
 
 def _of_derived(policy: Policy, chunk: Chunk, label: Label, audience: Audience) -> Decision:
