@@ -8,7 +8,7 @@ from typing import Final
 from ragtrace.attribution._kgrams import KEPT, LOOKED_UP, SURELY_FOUND, K
 from ragtrace.attribution._run import MIN_WHOLE
 from ragtrace.attribution._skeleton import skeleton
-from ragtrace.attribution._views import views
+from ragtrace.attribution._views import plain, views
 
 __all__ = ["foreign"]
 
@@ -27,12 +27,12 @@ def foreign(pieces: Sequence[str], text: str) -> bool:
     bones = [skeleton(piece).symbols for piece in pieces]
     if sum(map(len, bones)) > MOST:
         return False
-    whole = [one for one in bones if MIN_WHOLE <= len(one) < SURELY_FOUND]
+    said = plain(text)
+    read = [view.symbols for view in views(text)] if said is None else [said]
+    for one in bones:
+        if MIN_WHOLE <= len(one) < SURELY_FOUND and any([one in each for each in read]):
+            return False
     grams = {one[at : at + K] for one in bones for at in range(len(one) - K + 1)}
-    for view in views(text):
-        said = view.symbols
-        if any(one in said for one in whole):
-            return False
-        if not grams.isdisjoint(said[at : at + K] for at in range(0, len(said) - K + 1, _STEP)):
-            return False
-    return True
+    return grams.isdisjoint(
+        [each[at : at + K] for each in read for at in range(0, len(each) - K + 1, _STEP)]
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -108,9 +108,10 @@ class Index:
         judged = found(runs, reading.view_of(runs.start), self._rows.sizes(runs.chunk))
         return list(self._attributions(reading, judged))
 
-    def number(self, digest: str) -> int:
-        """Place of a chunk among all: what is found of several comes in this order."""
-        return self._numbers[digest]
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """The chunks by digest: what is found of several comes in the order of their numbers."""
+        return self._numbers
 
     def holds_seed(self, row: Row) -> bool:
         """Whether any K-gram of ``row`` may be one that is looked for: if not, nothing is found."""

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from ragtrace.attribution._common import Row
-from ragtrace.attribution._escapes import ESCAPE, OPEN_ESCAPE, TRIGGERS
+from ragtrace.attribution._escapes import OPEN_ESCAPE, TRIGGERS
 from ragtrace.attribution._evidence import GRAM
 from ragtrace.attribution._kgrams import K
 from ragtrace.attribution._matcher import Index
 from ragtrace.attribution._reading import read
 from ragtrace.attribution._skeleton import Skeleton, skeleton
-from ragtrace.attribution._views import (
-    ENCODED_WORD,
-    LONGEST_REMEMBERED,
-    REMEMBERED,
-    views,
-)
+from ragtrace.attribution._views import plain, views
 from ragtrace.model import Attribution, Message, Span
 
 __all__ = ["Quotations"]
@@ -32,9 +26,6 @@ AROUND: Final = K - 1
 """Symbols of a quoted passage that are read with what stands beside it: every seed that is not all
 within the passage is within these."""
 
-UNBROKEN: Final = ENCODED_WORD - 2 * AROUND
-"""Characters in a row that may be base64, if AROUND on either side are as well."""
-
 LONGEST_ESCAPE: Final = 48
 """Characters that an escape may have: a tag with all it may hold."""
 
@@ -45,9 +36,7 @@ NOBODY: Final = [""]
 """Digest of a text that is no chunk of the index, also where one has the same words."""
 
 _TRIGGER: Final = re.compile(f"[{re.escape(TRIGGERS)}]")
-_ESCAPED: Final = re.compile(rf"{ESCAPE}|(?:{OPEN_ESCAPE})\Z")
 _OPEN: Final = re.compile(rf"(?:{OPEN_ESCAPE})\Z")
-_ENCODED: Final = re.compile(rf"[A-Za-z0-9+/_\r\n-]{{{UNBROKEN},}}")
 _ENCODED_EDGE: Final = re.compile(
     rf"\A[A-Za-z0-9+/_\r\n-]{{{AROUND},}}|[A-Za-z0-9+/_\r\n-]{{{AROUND},}}\Z"
 )
@@ -78,13 +67,8 @@ class _Quotable(NamedTuple):
     tail: int
 
 
-class _Quotation(NamedTuple):
-    """Where a passage stands."""
-
-    message: int
-    start: int
-    end: int
-    passage: _Quotable
+_Quotation = tuple[int, int, int, _Quotable]
+"""Where a passage stands: number of the message, start, end, and the passage."""
 
 
 class Quotations:
@@ -150,8 +134,9 @@ class Quotations:
             read(messages).symbols
         ):
             return None
-        found = [(self._passages.number(one.passage.digest), _attribution(one)) for one in placed]
-        return [one for _, one in sorted(found, key=itemgetter(0))]
+        numbers = self._passages.numbers
+        placed.sort(key=lambda one: numbers[one[3].digest])
+        return [_attribution(*one) for one in placed]
 
     def are_strange(self, texts: Iterable[str]) -> bool:
         """Whether each of these is a passage that has nothing in common with the others."""
@@ -163,7 +148,7 @@ class Quotations:
 
         ``False`` says nothing: the index has to be asked.
         """
-        symbols = _plain_symbols(text)
+        symbols = plain(text)
         if symbols is None or self._passages.holds_tiny(symbols):
             return False
         self._settle()
@@ -238,7 +223,7 @@ def _placed(messages: Sequence[Message], wanted: Sequence[_Quotable]) -> list[_Q
                 left.append(passage)
             else:
                 reached = start + len(passage.text)
-                placed.append(_Quotation(number, start, reached, passage))
+                placed.append((number, start, reached, passage))
         wanted = left
     placed.sort(key=itemgetter(0, 1))
     return placed
@@ -255,7 +240,7 @@ def _around(messages: Sequence[Message], placed: Sequence[_Quotation]) -> list[s
     for number, message in enumerate(messages):
         text, reached = message.text, 0
         before: _Quotable | None = None
-        while waiting and waiting[-1].message == number:
+        while waiting and waiting[-1][0] == number:
             _, start, end, passage = waiting.pop()
             if start < reached or not _read(around, text, reached, start, before, passage):
                 return None
@@ -275,7 +260,7 @@ def _read(
 ) -> bool:
     """Add to ``around`` what stands between two passages; whether it can be told apart of them."""
     between = text[start:end]
-    if (symbols := _plain(between)) is not None:
+    if (symbols := plain(between)) is not None:
         last, first = "" if before is None else before.last, "" if after is None else after.first
         around.append(f"{last}{symbols}{first}")
         return True
@@ -289,22 +274,8 @@ def _read(
     return True
 
 
-def _plain(text: str) -> str | None:
-    """The symbols of ``text``; ``None`` where it may be read in other ways too."""
-    return _remembered(text) if len(text) <= LONGEST_REMEMBERED else _plain_symbols(text)
-
-
-def _plain_symbols(text: str) -> str | None:
-    if (_TRIGGER.search(text) and _ESCAPED.search(text)) or _ENCODED.search(text):
-        return None
-    return skeleton(text).symbols
-
-
-_remembered = lru_cache(REMEMBERED)(_plain_symbols)
-
-
-def _attribution(one: _Quotation) -> Attribution:
-    size, begin = one.passage.symbols, one.passage.start
-    chunk_end = begin + one.end - one.start
-    span = Span(one.message, one.start, one.end, begin, chunk_end, size, True, size - GRAM + 1)
-    return Attribution(one.passage.digest, "certain", (span,), (), True)
+def _attribution(message: int, start: int, end: int, passage: _Quotable) -> Attribution:
+    size, begin = passage.symbols, passage.start
+    unique = size - GRAM + 1
+    span = Span(message, start, end, begin, begin + end - start, size, True, unique)
+    return Attribution(passage.digest, "certain", (span,), (), True)

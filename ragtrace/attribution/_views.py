@@ -12,11 +12,12 @@ from typing import Final
 
 import numpy as np
 
-from ragtrace.attribution._escapes import ESCAPE, TRIGGERS, unescape
+from ragtrace.attribution._escapes import ESCAPE, OPEN_ESCAPE, TRIGGERS, unescape
 from ragtrace.attribution._fold import Codes, Places
+from ragtrace.attribution._kgrams import K
 from ragtrace.attribution._skeleton import Skeleton, skeleton
 
-__all__ = ["View", "views"]
+__all__ = ["View", "plain", "views"]
 
 ROUNDS: Final = 3
 """Times a text is decoded over: a tool's JSON in a message's JSON, with entities inside, is as
@@ -40,7 +41,13 @@ REMEMBERED: Final = 512
 LONGEST_REMEMBERED: Final = 4_096
 """Characters of one: no prompt, which nobody makes twice."""
 
+UNBROKEN: Final = ENCODED_WORD - 2 * (K - 1)
+"""Characters in a row that are base64 if K - 1 on either side, of other texts, are as well."""
+
 _ESCAPE: Final = re.compile(ESCAPE)
+_ESCAPED: Final = re.compile(rf"{ESCAPE}|(?:{OPEN_ESCAPE})\Z")
+_TRIGGER: Final = re.compile(f"[{re.escape(TRIGGERS)}]")
+_UNBROKEN: Final = re.compile(rf"[A-Za-z0-9+/_\r\n-]{{{UNBROKEN},}}")
 _BASE64: Final = re.compile(rf"[A-Za-z0-9+/_\r\n-]{{{ENCODED_WORD},}}")
 _URL_SAFE: Final = str.maketrans("-_", "+/", "\r\n")
 
@@ -93,6 +100,23 @@ def views(text: str) -> Sequence[View]:
     costs one search.
     """
     return _remembered(text) if len(text) <= LONGEST_REMEMBERED else _views(text)
+
+
+def plain(text: str) -> str | None:
+    """The symbols of ``text`` where it reads in one way only, whatever of another stands beside it.
+
+    ``None`` where it may read in several.
+    """
+    return _plainly(text) if len(text) <= LONGEST_REMEMBERED else _plain(text)
+
+
+def _plain(text: str) -> str | None:
+    if (_TRIGGER.search(text) and _ESCAPED.search(text)) or _UNBROKEN.search(text):
+        return None
+    return skeleton(text).symbols
+
+
+_plainly = lru_cache(REMEMBERED)(_plain)
 
 
 def _views(text: str) -> Sequence[View]:

@@ -58,7 +58,7 @@ class Answer:
     @property
     def completion(self) -> Completion:
         """What a reader reads of it."""
-        return Completion("".join([self._streamed, *(text for text, _ in self._whole)]))
+        return Completion("".join([self._streamed, *[text for text, _ in self._whole]]))
 
     def catch_up(self) -> None:
         """Remember what a stream has said so far, for the next model that is asked."""
@@ -75,17 +75,20 @@ class Answer:
                 reader has had.
         """
         asides = ["".join(some) for name, some in self._channels.items() if name != TEXT]
-        answers = [*self._whole, (self._streamed, asides)]
-        size = sum(len(text) + sum(map(len, aside)) for text, aside in answers)
-        step = self._step if self._step is not None and self._step.fits(size) else None
+        answers = [*self._whole, (self._streamed, asides)] if self._channels else self._whole
+        step = self._step
+        if step is not None and not step.fits(_size(answers)):
+            step = None
         # Of several answers each may be handed on by itself; the last is all of them.
-        texts = dict.fromkeys([*(text for text, _ in answers), self.completion.text])
+        texts = dict.fromkeys([text for text, _ in answers])
+        if len(answers) > 1:
+            texts[self.completion.text] = None
         made = [self._made(text, step) for text in texts if text]
-        self._request.said(*(one.chunk.digest for one in made))
+        self._request.said(*[one.chunk.digest for one in made])
         if well:
             self._tell(made)
         with guarded("derived text"):
-            for text in {beside(aside): None for _, aside in answers}:
+            for text in {beside(aside): None for _, aside in answers if aside}:
                 if len(text) >= LEAST_ASIDE:
                     self._made(text, step)
         return made[-1] if made else None
@@ -110,6 +113,11 @@ class Answer:
                 ledger.told(name, recipient)
 
         self._request.last_word(self._place, tell)
+
+
+def _size(answers: Sequence[tuple[str, Sequence[str]]]) -> int:
+    """Characters of all of them."""
+    return sum(len(text) + sum(map(len, aside)) for text, aside in answers)
 
 
 def beside(aside: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from ragtrace.attribution import Account, Guard
 from ragtrace.capture._carried import carried_flow, with_carried
@@ -40,6 +41,9 @@ __all__ = ["Assembly", "assemble"]
 
 _KEPT_BACK = frozenset({Action.CONTEXT_ONLY})
 """May be in the prompt and may not be said."""
+
+
+_MESSAGE = attrgetter("message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +171,15 @@ def _kept_back(
 def _flows(policy: Policy, messages: Sequence[Message], given: Judgement) -> list[Flow]:
     flows = []
     decisions = given.ruling.decisions
+    role_of = [message.role for message in messages].__getitem__
     labels = labels_found(policy, given.ruling.answerable, given.chunks)
     for one, label in zip(given.found, labels, strict=True):
         chunk = given.chunks[one.chunk]
         if chunk.source.id == COMPLETION.id and _of_nothing(policy, chunk):
             continue
         decided = decisions.get(one.chunk) or given.ruling.about(policy, one)
-        roles = tuple(dict.fromkeys([messages[span.message].role for span in one.spans]))
-        flows.append(Flow("prompt", chunk, label, decided, one, roles))
+        roles = dict.fromkeys(map(role_of, map(_MESSAGE, one.spans)))
+        flows.append(Flow("prompt", chunk, label, decided, one, tuple(roles)))
     return flows
 
 

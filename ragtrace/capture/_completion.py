@@ -61,7 +61,7 @@ def derived(
         origins = tuple(dict.fromkeys([*origins, *chunk.origins]))
     try:
         said, chunks = _documents_in(runtime, audience, text) if origins or step else ((), {})
-        plain = label == Label(policy.lattice.least) and not origins
+        plain = not origins and label == policy.lattice.public
         echoed = () if plain else _echoed(text, made)
         chunk = derive(policy, text, (label, origins), said, chunks, echoed)
         if step is not None:
@@ -112,35 +112,40 @@ def _strings(value: object) -> Iterator[str]:
 
 def _echoed(text: str, made: Assembly) -> Sequence[tuple[int, int]]:
     """Characters of ``text`` that stand in the prompt and that nothing accounts for there."""
-    pieces: list[Chunk] = []
-    left = MOST_ECHO
-    for piece in reversed(list(_own_words(made))):
-        if _stands_in(text, piece):  # a question handed on as it is, however short
-            return [(0, len(text))]
+    pieces: list[str] = []
+    words, left = text.strip(), MOST_ECHO
+    for piece in reversed(_own_words(made)):
+        if len(words) <= len(piece) and _stands_in(words, piece):
+            return [(0, len(text))]  # a question handed on as it is, however short
         piece = piece[-left:]
         left -= len(piece)
         if len(piece) >= LEAST_ECHO:
-            name = digest(piece)
-            pieces.append(Chunk(name, Document(name), COMPLETION, piece, name, Label(""), "echo"))
+            pieces.append(piece)
         if not left:
             break
-    if not pieces or foreign([piece.text for piece in pieces], text):
+    if not pieces or foreign(pieces, text):
         return []
     index = Index()
-    index.add(*pieces)
+    index.add(*map(_echo, pieces))
     found = index.attribute([Message("assistant", text)])
     return [(span.start, span.end) for one in found for span in one.spans]
 
 
-def _stands_in(text: str, piece: str) -> bool:
-    """Whether all of ``text`` is in ``piece``, and not as a part of longer words."""
-    words = text.strip()
+def _echo(piece: str) -> Chunk:
+    name = digest(piece)
+    return Chunk(name, Document(name), COMPLETION, piece, name, Label(""), "echo")
+
+
+def _stands_in(words: str, piece: str) -> bool:
+    """Whether all of ``words`` is in ``piece``, and not as a part of longer words."""
     return words in piece and bool(re.search(rf"(?<!\w){re.escape(words)}(?!\w)", piece))
 
 
-def _own_words(made: Assembly) -> Iterator[str]:
+def _own_words(made: Assembly) -> list[str]:
     """The pieces of a prompt between what was found in it."""
-    held = Cover.of((s.message, s.start, s.end) for one in made.found for s in one.spans)
-    for place, message in enumerate(made.messages):
-        for start, end in held.left(place, 0, len(message.text)):
-            yield message.text[start:end]
+    held = Cover.of([(s.message, s.start, s.end) for one in made.found for s in one.spans])
+    return [
+        message.text[start:end]
+        for place, message in enumerate(made.messages)
+        for start, end in held.left(place, 0, len(message.text))
+    ]

@@ -90,9 +90,8 @@ class Completions:
             made = _merged(before, made, lattice)
         else:
             self._waiting[name] = made.chunk
-            made = _merged(Derived(made.chunk), made, lattice)
         self._known[name] = made
-        plain = _whole(made.chunk, lattice) == Label(lattice.least)
+        plain = _whole(made.chunk, lattice) == lattice.public
         for place, here in ((self._plain, plain), (self._labelled, not plain)):
             place.pop(name, None)
             if here:
@@ -164,6 +163,8 @@ def _named(chunk: Chunk) -> set[tuple[str, str]]:
 
 
 def _whole(chunk: Chunk, lattice: Lattice) -> Label:
+    if not chunk.ranges:
+        return chunk.label
     return lattice.join([chunk.label, *(part.label for part in chunk.ranges)])
 
 

@@ -97,13 +97,14 @@ def judge_messages(
         JudgeTimeoutError: The deadline is over.
     """
     policy = runtime.policy
-    seen = runtime.ledger.attribute(messages, request.retrieved)
+    own = request.retrieved
+    seen = runtime.ledger.attribute(messages, own)
     deadline.check()
     steps = dict(_steps(runtime, request, messages)) if request.has_said else {}
     made = seen.made | {name: completion for name, (_, completion) in steps.items()}
     # The same text may have been retrieved under several labels; here it came as this
     # request retrieved it.
-    known = {name: request.own(name) or chunk for name, chunk in seen.chunks.items()}
+    known = {name: own.get(name, chunk) for name, chunk in seen.chunks.items()}
     known |= {name: completion.chunk for name, completion in made.items()}
     if policy.declassified.records:
         known = {name: released(runtime, chunk) for name, chunk in known.items()}

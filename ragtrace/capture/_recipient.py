@@ -37,9 +37,10 @@ class Recipient:
         Who it is matters where a label names its readers, and where a rule has an expression,
         which may ask for it.
         """
-        labels = (chunk.label, *(part.label for part in chunk.ranges))
-        personal = any(label.readers is not None for label in labels) or any(
-            rule.expressions for rule in policy.rules
+        personal = (
+            chunk.label.readers is not None
+            or any([part.label.readers is not None for part in chunk.ranges])
+            or any([rule.expressions for rule in policy.rules])
         )
         return cls(
             audience.name,

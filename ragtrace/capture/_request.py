@@ -150,9 +150,9 @@ class Request:
         return self._chunks.get(digest)
 
     @property
-    def retrieved(self) -> list[str]:
-        """Digests of the chunks that were retrieved for this request, in that order."""
-        return list(self._chunks)
+    def retrieved(self) -> dict[str, Chunk]:
+        """What was retrieved for this request so far, by digest and in that order."""
+        return self._chunks.copy()
 
     def asks(self) -> int:
         """Note that a model is asked: nothing said so far was the last word.

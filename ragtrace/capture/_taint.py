@@ -33,8 +33,8 @@ class Taint:
 
         What everybody may read leaves none.
         """
-        least = Label(lattice.least)
-        noted = [one for one in several if one[0] != least]
+        least = lattice.public
+        noted = [one for one in several if one[0] is not least and one[0] != least]
         if not noted:
             return
         with self.lock:
@@ -60,5 +60,7 @@ def joined(lattice: Lattice, *several: Inherited) -> Inherited:
             if known is not origin and known.label != origin.label:
                 label = lattice.join([known.label, origin.label])
                 origins[origin.digest, origin.document] = replace(known, label=label)
-    strict = sorted(origins.values(), key=lambda one: lattice.rank(one.label.level), reverse=True)
+    strict = list(origins.values())
+    if len({id(one.label) for one in strict}) > 1:  # most are of one label
+        strict.sort(key=lambda one: lattice.rank(one.label.level), reverse=True)
     return lattice.join([label for label, _ in several]), tuple(strict[:MOST])

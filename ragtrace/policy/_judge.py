@@ -46,7 +46,10 @@ def judge_found(
     said = judge_each(policy, known, labels_found(policy, attributions, chunks), audience)
     alone = {one.chunk: decision for one, decision in zip(attributions, said, strict=True)}
     if all([one.verdict == "certain" and one.spans and not one.group for one in attributions]):
-        return {one.chunk: _if_long_enough(alone[one.chunk], one) for one in attributions}
+        return {
+            one.chunk: decision if one.whole else _if_long_enough(decision, one)
+            for one, decision in zip(attributions, said, strict=True)
+        }
     return _among_others(attributions, chunks, alone)
 
 

@@ -119,17 +119,18 @@ def derive(
         echoed: Characters of ``text`` that stand in the prompt and are nobody's document.
     """
     label, origins = inherited
-    nothing, name = Label(policy.lattice.least), digest(text)
+    nothing, name = policy.lattice.public, digest(text)
     copied = [
         (span.start, span.end, label_of(policy, chunks[one.chunk], (span,)))
         for one in said
         for span in one.spans
     ]
     copied += [(start, end, nothing) for start, end in echoed]
-    parts = _parts(policy, len(text), copied, label)
     ranges: tuple[LabelledRange, ...] = ()
-    if any(part.label != label for part in parts):
-        label, ranges = nothing, tuple(part for part in parts if part.label != nothing)
+    if copied:
+        parts = _parts(policy, len(text), copied, label)
+        if any(part.label != label for part in parts):
+            label, ranges = nothing, tuple(part for part in parts if part.label != nothing)
     words = {one.chunk: _evidence(one) for one in said}
     return Chunk(
         id=name[:16],
@@ -140,8 +141,8 @@ def derive(
         label=label,
         basis="derived",
         ranges=ranges,
-        copied=tuple(Cover.of((0, start, end) for start, end, _ in copied)),
-        origins=tuple(_known_by(one, words.get(one.digest, "taint")) for one in origins),
+        copied=tuple(Cover.of((0, start, end) for start, end, _ in copied)) if copied else (),
+        origins=_known_by_words(origins, words),
     )
 
 
@@ -190,6 +191,15 @@ def _origin(policy: Policy, chunk: Chunk, label: Label) -> Origin:
         made = Origin(chunk.document.id, chunk.source.id, chunk.digest, label)
         known.keep(asked, made)
     return made
+
+
+def _known_by_words(
+    origins: tuple[Origin, ...], words: Mapping[str, Evidence]
+) -> tuple[Origin, ...]:
+    """The same with how each is known: by the digests of those whose words were found."""
+    if not words and all([one.evidence == "taint" for one in origins]):
+        return origins
+    return tuple(_known_by(one, words.get(one.digest, "taint")) for one in origins)
 
 
 def _known_by(origin: Origin, evidence: Evidence) -> Origin:
