@@ -32,7 +32,5 @@ def foreign(pieces: Sequence[str], text: str) -> bool:
     for one in bones:
         if MIN_WHOLE <= len(one) < SURELY_FOUND and any([one in each for each in read]):
             return False
-    grams = {one[at : at + K] for one in bones for at in range(len(one) - K + 1)}
-    return grams.isdisjoint(
-        [each[at : at + K] for each in read for at in range(0, len(each) - K + 1, _STEP)]
-    )
+    some = [one[at : at + K] for one in bones for at in range(0, len(one) - K + 1, _STEP)]
+    return not any([gram in each for each in read for gram in some])

@@ -177,6 +177,13 @@ class Index:
             self._alive = np.concatenate([self._alive, np.zeros_like(self._alive)])
         self._alive[len(self._rows) : len(self._chunks)] = True
         start = self._rows.add([bones.codes() for _, bones in new])
+        if len(new) == 1:  # as what a model has just said
+            size = len(new[0][1].symbols)
+            if size >= SURELY_FOUND:
+                hashes = kgrams(self._rows.codes[start : start + size], KEPT)
+                places = np.arange(start, start + KEPT * len(hashes), KEPT)
+                self._keep(hashes, places, np.full(len(hashes), len(self._rows) - 1))
+            return
         hashes = kgrams(self._rows.codes[start : self._rows.end], KEPT)
         places = start + np.arange(len(hashes)) * KEPT
         owners, within = self._rows.locate(places)

@@ -32,6 +32,9 @@ LONGEST_ESCAPE: Final = 48
 EXPECTED: Final = 64
 """Passages looked for as they stand, those that came last: an agent may have hundreds."""
 
+OPENING: Final = 40
+"""Characters by which a passage is looked for first: few places of a prompt begin as it does."""
+
 NOBODY: Final = [""]
 """Digest of a text that is no chunk of the index, also where one has the same words."""
 
@@ -48,6 +51,7 @@ class _Quotable(NamedTuple):
     Attributes:
         whole: All of it.
         text: From its first symbol to its last.
+        opening: The first OPENING characters of it.
         start: Where that begins in the passage.
         symbols: How many there are.
         first: The first AROUND of them.
@@ -59,6 +63,7 @@ class _Quotable(NamedTuple):
     digest: str
     whole: str
     text: str
+    opening: str
     start: int
     symbols: int
     first: str
@@ -200,6 +205,7 @@ def _quotable(digest: str, bones: Skeleton) -> _Quotable | None:
         digest,
         bones.text,
         text,
+        text[:OPENING],
         start,
         len(bones.symbols),
         bones.symbols[:AROUND],
@@ -216,9 +222,11 @@ def _placed(messages: Sequence[Message], wanted: Sequence[_Quotable]) -> list[_Q
         text, reached = message.text, 0
         left: list[_Quotable] = []
         for passage in wanted:
-            start = text.find(passage.text, reached)
+            start = text.find(passage.opening, reached)  # the first characters are found sooner
+            if start >= 0 and not text.startswith(passage.text, start):
+                start = text.find(passage.text, start)
             if start < 0 and reached:
-                start = text.find(passage.text)
+                start = text.find(passage.text, 0, reached)
             if start < 0:
                 left.append(passage)
             else:

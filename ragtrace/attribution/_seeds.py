@@ -21,7 +21,14 @@ _ROOM: Final = 1
 
 _MARKS: Final = 3
 """Bits by which marks outnumber slots: of the places of an unrelated prompt one in 16 or fewer
-find a mark, and those of 250,000 seeds, a byte each, still fit into a processor's cache."""
+find a mark, one in 2,000 that of their own hash, and those of 250,000 seeds, a byte each, still fit
+into a processor's cache."""
+
+_MARKED: Final = np.uint8(0x80)
+"""A mark has this bit and the last seven of a hash: they are not among those that it stands at."""
+
+_ANY: Final = np.uint8(0xFF)
+"""The mark where several hashes stand."""
 
 _WAITING: Final = 4_096
 """Seeds that wait to be linked: sixteen texts of 1 KB, which are linked together in little more
@@ -54,7 +61,6 @@ class Seeds:
         self.places = np.zeros(0, np.int64)
         self.owners = np.zeros(0, np.int64)
         self._size = self._linked = 0
-        self._waiting: set[int] = set()  # hashes of the seeds that are not linked
         self._clear(_SMALLEST)
 
     def _clear(self, bits: int) -> None:
@@ -62,7 +68,7 @@ class Seeds:
         self._slots = np.full(1 << bits, _NONE, np.int32)
         self._first = np.zeros(1 << bits, np.uint32)  # the hash of the seed that a slot names
         self._shared = np.zeros(1 << bits, np.bool_)  # whether others come behind it
-        self._marks = np.zeros(1 << bits + _MARKS, np.bool_)
+        self._marks = np.zeros(1 << bits + _MARKS, np.uint8)
 
     def __len__(self) -> int:
         return self._size
@@ -81,17 +87,19 @@ class Seeds:
         elif size - self._linked > _WAITING:
             self._link_waiting()
         else:
-            self._marks[hashes >> np.uint32(32 - self._bits - _MARKS)] = True
-            self._waiting.update(hashes.tolist())
+            self._mark(hashes)
 
     def find(self, hashes: Hashes) -> tuple[Places, Places, Places]:
         """Which of ``hashes`` are seeds: their indices, the first seed each, and its copies."""
         marks = hashes >> np.uint32(32 - self._bits - _MARKS)
-        here = self._marks.take(marks).nonzero()[0]
+        there = self._marks.take(marks)
+        own = hashes.astype(np.uint8)
+        own |= _MARKED
+        here = ((there == own) | (there == _ANY)).nonzero()[0]
         if not len(here):  # an unrelated text, for which a dozen steps over nothing would be most
             return _NOWHERE, _NOWHERE, _NOWHERE
         slots, wanted = marks.take(here) >> np.uint32(_MARKS), hashes.take(here)
-        if self._waiting and not self._waiting.isdisjoint(wanted.tolist()):
+        if self._linked < self._size and self._waits(wanted):
             self._link_waiting()
         right = self._first.take(slots) == wanted
         hit, rest = right.nonzero()[0], (self._shared.take(slots) & ~right).nonzero()[0]
@@ -110,6 +118,20 @@ class Seeds:
             here, wanted, seeds = here[left], wanted[left], seeds[left]
         heads = _joined(found)
         return _joined(at), heads, self._copies.take(heads).astype(np.int64)
+
+    def _mark(self, hashes: Hashes) -> None:
+        """Mark where the seeds of these hashes stand, or will."""
+        places = hashes >> np.uint32(32 - self._bits - _MARKS)
+        own = hashes.astype(np.uint8)
+        own |= _MARKED
+        there = self._marks[places]
+        own[(there != 0) & (there != own)] = _ANY
+        self._marks[places] = own
+        self._marks[places[self._marks[places] != own]] = _ANY  # two of them at one place
+
+    def _waits(self, hashes: Hashes) -> bool:
+        """Whether seeds of any of these hashes wait to be linked."""
+        return bool(np.isin(hashes, self._hashes[self._linked : self._size]).any())
 
     def expand(self, places: Places, heads: Places, most: int) -> tuple[Places, Places]:
         """Every pair of a place and a seed of its hash; ``most`` seeds for each, newest first."""
@@ -137,7 +159,6 @@ class Seeds:
 
     def _link_waiting(self) -> None:
         first, self._linked = self._linked, self._size
-        self._waiting.clear()
         self._link(first, self._hashes[first : self._size])
 
     def _link(self, first: int, hashes: Hashes) -> None:
@@ -169,7 +190,7 @@ class Seeds:
         """Put seeds of hashes that are new, in ascending order, before the others of their slot."""
         if not len(heads):
             return
-        self._marks[hashes >> np.uint32(32 - self._bits - _MARKS)] = True
+        self._mark(hashes)
         slots = (hashes >> np.uint32(32 - self._bits)).astype(np.int64)
         ends = np.ones(len(slots), np.bool_)
         ends[:-1] = slots[1:] != slots[:-1]

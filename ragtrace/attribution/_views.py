@@ -111,9 +111,21 @@ def plain(text: str) -> str | None:
 
 
 def _plain(text: str) -> str | None:
-    if (_TRIGGER.search(text) and _ESCAPED.search(text)) or _UNBROKEN.search(text):
+    if _TRIGGER.search(text) and _ESCAPED.search(text):
         return None
-    return skeleton(text).symbols
+    return None if _may_be_unbroken(text) and _UNBROKEN.search(text) else skeleton(text).symbols
+
+
+def _may_be_unbroken(text: str) -> bool:
+    """Whether there are UNBROKEN characters without a space; quicker than looking for them."""
+    if len(text) < 8 * UNBROKEN:
+        return True
+    data = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
+    spaces = (data == ord(" ")).nonzero()[0]
+    if not len(spaces):
+        return True
+    longest = max(int(spaces[0]), len(data) - int(spaces[-1]), int(np.diff(spaces).max(initial=0)))
+    return longest > UNBROKEN
 
 
 _plainly = lru_cache(REMEMBERED)(_plain)
