@@ -34,6 +34,9 @@ _WAITING: Final = 4_096
 """Seeds that wait to be linked: sixteen texts of 1 KB, which are linked together in little more
 time than one of them by itself."""
 
+_SINGLY: Final = 8
+"""Hashes up to which it is quicker to look for each by itself."""
+
 _NONE: Final = -1
 _NOWHERE: Final[Places] = np.zeros(0, np.int64)
 
@@ -131,7 +134,10 @@ class Seeds:
 
     def _waits(self, hashes: Hashes) -> bool:
         """Whether seeds of any of these hashes wait to be linked."""
-        return bool(np.isin(hashes, self._hashes[self._linked : self._size]).any())
+        waiting = self._hashes[self._linked : self._size]
+        if len(hashes) > _SINGLY:
+            return bool(np.isin(hashes, waiting).any())
+        return any([bool((waiting == one).any()) for one in hashes])
 
     def expand(self, places: Places, heads: Places, most: int) -> tuple[Places, Places]:
         """Every pair of a place and a seed of its hash; ``most`` seeds for each, newest first."""
