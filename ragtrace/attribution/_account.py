@@ -52,7 +52,7 @@ class Account:
 def account(
     messages: Sequence[Message],
     found: Iterable[Attribution],
-    derived: Iterable[Attribution],
+    derived: Sequence[Attribution],
     template: Cover,
 ) -> Account:
     """Give each character to the first that claims it, in the order of the attributes.
@@ -65,7 +65,7 @@ def account(
     """
     claimed = _of(found, messages)
     retrieved = len(claimed)
-    of_derived = _claim(claimed, _of(derived, messages))
+    of_derived = _claim(claimed, _of(derived, messages)) if derived else 0
     of_template = _claim(claimed, template)
     last = max([at for at, one in enumerate(messages) if one.role == "user"], default=-1)
     user = history = unknown = 0

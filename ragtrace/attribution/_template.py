@@ -76,13 +76,15 @@ class Templates:
         found = Cover()
         for number, message in enumerate(messages):
             text, role = message.text, message.role
-            head = tail = 0
+            head, tail, size = 0, 0, len(text)
             if (edge := self._heads.get((role, text[:KEY]))) is not None:
                 head = _head(edge.learned, text)
             if (edge := self._tails.get((role, text[-KEY:]))) is not None:
                 tail = _tail(edge.learned, text)
-            found.add(number, 0, head)
-            found.add(number, max(head, len(text) - tail), len(text))
+            if head:
+                found.add(number, 0, head)
+            if tail and head < size:
+                found.add(number, max(head, size - tail), size)
         return found
 
     def learn(

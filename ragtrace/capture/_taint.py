@@ -57,7 +57,7 @@ def joined(lattice: Lattice, *several: Inherited) -> Inherited:
     for _, those in several:
         for origin in those:
             known = origins.setdefault((origin.digest, origin.document), origin)
-            if known is not origin and known.label != origin.label:
+            if known.label is not origin.label and known.label != origin.label:
                 label = lattice.join([known.label, origin.label])
                 origins[origin.digest, origin.document] = replace(known, label=label)
     strict = list(origins.values())

@@ -79,7 +79,7 @@ def ancestry(
             some = _origins(policy, chunk, one, label)
         for origin in some:
             known = origins.setdefault((origin.digest, origin.document), origin)
-            if known is not origin and known.label != origin.label:
+            if known.label is not origin.label and known.label != origin.label:
                 joined = policy.lattice.join([known.label, origin.label])
                 origins[origin.digest, origin.document] = replace(origin, label=joined)
     return policy.lattice.join(inherited), strictest_first(policy, origins.values())
