@@ -90,6 +90,8 @@ class Completions:
             made = _merged(before, made, lattice)
         else:
             self._waiting[name] = made.chunk
+            if max(len(made.passed), len(made.told)) > MOST_RECIPIENTS:
+                made = _merged(Derived(made.chunk), made, lattice)
         self._known[name] = made
         plain = _whole(made.chunk, lattice) == lattice.public
         for place, here in ((self._plain, plain), (self._labelled, not plain)):
