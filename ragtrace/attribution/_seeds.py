@@ -104,6 +104,8 @@ class Seeds:
         slots, wanted = marks.take(here) >> np.uint32(_MARKS), hashes.take(here)
         if self._linked < self._size and self._waits(wanted):
             self._link_waiting()
+        if len(here) <= _SINGLY:
+            return self._found_singly(here, wanted)
         right = self._first.take(slots) == wanted
         hit, rest = right.nonzero()[0], (self._shared.take(slots) & ~right).nonzero()[0]
         at, found = [here.take(hit)], [self._slots.take(slots.take(hit))]
@@ -121,6 +123,22 @@ class Seeds:
             here, wanted, seeds = here[left], wanted[left], seeds[left]
         heads = _joined(found)
         return _joined(at), heads, self._copies.take(heads).astype(np.int64)
+
+    def _found_singly(self, here: Places, wanted: Hashes) -> tuple[Places, Places, Places]:
+        """The same for a few, at the indices ``here``, each by itself."""
+        heads = [self._head(hashed) for hashed in wanted.tolist()]
+        found = [(at, head) for at, head in zip(here.tolist(), heads, strict=True) if head >= 0]
+        if not found:
+            return _NOWHERE, _NOWHERE, _NOWHERE
+        first = np.array([head for _, head in found], np.int64)
+        return np.array([at for at, _ in found]), first, self._copies.take(first).astype(np.int64)
+
+    def _head(self, hashed: int) -> int:
+        """The first seed of a hash; -1 if there is none."""
+        seed = int(self._slots[hashed >> (32 - self._bits)])
+        while seed >= 0 and self._hashes[seed] != hashed:
+            seed = int(self._next[seed])
+        return seed
 
     def _mark(self, hashes: Hashes) -> None:
         """Mark where the seeds of these hashes stand, or will."""

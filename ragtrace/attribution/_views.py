@@ -46,7 +46,6 @@ UNBROKEN: Final = ENCODED_WORD - 2 * (K - 1)
 
 _ESCAPE: Final = re.compile(ESCAPE)
 _ESCAPED: Final = re.compile(rf"{ESCAPE}|(?:{OPEN_ESCAPE})\Z")
-_TRIGGER: Final = re.compile(f"[{re.escape(TRIGGERS)}]")
 _UNBROKEN: Final = re.compile(rf"[A-Za-z0-9+/_\r\n-]{{{UNBROKEN},}}")
 _BASE64: Final = re.compile(rf"[A-Za-z0-9+/_\r\n-]{{{ENCODED_WORD},}}")
 _URL_SAFE: Final = str.maketrans("-_", "+/", "\r\n")
@@ -111,7 +110,7 @@ def plain(text: str) -> str | None:
 
 
 def _plain(text: str) -> str | None:
-    if _TRIGGER.search(text) and _ESCAPED.search(text):
+    if any([trigger in text for trigger in TRIGGERS]) and _ESCAPED.search(text):
         return None
     return None if _may_be_unbroken(text) and _UNBROKEN.search(text) else skeleton(text).symbols
 
@@ -191,7 +190,7 @@ class _Piece:
 
 
 def _escaped(text: str) -> list[_Piece]:
-    if not any(trigger in text for trigger in TRIGGERS):
+    if not any([trigger in text for trigger in TRIGGERS]):
         return []
     found = _ESCAPE.finditer(text)
     return [_Piece(match.start(), match.end(), unescape(match[0])) for match in found]
