@@ -144,6 +144,7 @@ class Ledger:
                 return self._seen(messages, found, (), None)
         reading = read(messages)
         with self._lock:
+            self._settle()  # more may have been said meanwhile
             found = self._index.attribute(reading)
             return self._seen(messages, found, self._completions.attribute(reading), reading)
 
@@ -192,11 +193,12 @@ class Ledger:
                 return (), {}
         reading = read([Message("tool", text) for text in texts])
         with self._lock:
+            self._settle()
             found = self._completions.attribute(reading)
             return found, {one.chunk: self._completions[one.chunk] for one in found}
 
     def _settle(self) -> None:
-        """Make findable what models have said lately."""
+        """Make findable what models have said lately, known to whatever is told by it."""
         for name, chunk in self._completions.settle().items():
             self._quotations.add_other(name, chunk.text)
 
