@@ -93,8 +93,9 @@ def test_what_is_told_of_quotations_is_what_the_indices_find(data: st.DataObject
         known += [shelf.add(text) for text in data.draw(st.lists(pieces(), min_size=1, max_size=4))]
         for text in data.draw(st.lists(pieces(), max_size=2)):
             shelf.add_other(text)
-        if known and data.draw(st.integers(0, 1)):
-            gone = known.pop(data.draw(st.integers(0, len(known) - 1)))
+        forgotten: int = data.draw(st.integers(-1, len(known) - 1))
+        if forgotten >= 0:
+            gone = known[forgotten]
             shelf.remove(gone)
             known = [one for one in known if one != gone]
         if not known:
