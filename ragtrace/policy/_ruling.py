@@ -37,7 +37,7 @@ def judge(policy: Policy, chunk: Chunk, label: Label, audience: Audience) -> Dec
         return _of_derived(policy, chunk, label, audience)
     known = policy.memory.shortlists
     source = chunk.source
-    asked = (label.level, audience.name, audience.known, source.id, source.aliases)
+    asked = _asked(source, label, audience)
     left = known.get(asked) or known.keep(asked, shortlist(policy, label, audience, source))
     candidates, heads, permitted, refused, costly = left
     if costly:
@@ -61,19 +61,31 @@ def judge_each(
         ExpressionError: An expression of a rule came to no answer.
     """
     made: list[Decision] = []
-    last, source, decision = None, "", None
+    last: Label | None = None
+    source: Source | None = None
+    decision: Decision | None = None
     for chunk, label in zip(chunks, labels, strict=True):
-        if decision is None or label is not last or chunk.source.id != source or chunk.origins:
+        same = label is last and (chunk.source is source or chunk.source == source)
+        if decision is None or not same or chunk.origins:
             decision = judge(policy, chunk, label, audience)
+            last, source = label, chunk.source
             made.append(decision)
-            last, source = label, chunk.source.id
-            asked = (label.level, audience.name, audience.known, source)
-            left = policy.memory.shortlists.get(asked)
-            if left is None or left.candidates or chunk.origins:
-                decision = None  # the next may be told apart by more
+            if chunk.origins or _by_document(policy, chunk, label, audience):
+                decision = None
         else:
             made.append(decision)
     return made
+
+
+def _by_document(policy: Policy, chunk: Chunk, label: Label, audience: Audience) -> bool:
+    """Whether another document of the same source and label may be decided about otherwise."""
+    left = policy.memory.shortlists.get(_asked(chunk.source, label, audience))
+    return left is None or bool(left.candidates)
+
+
+def _asked(source: Source, label: Label, audience: Audience) -> tuple[object, ...]:
+    """All that a shortlist depends on."""
+    return label.level, audience.name, audience.known, source.id, source.aliases
 
 
 def _of_derived(policy: Policy, chunk: Chunk, label: Label, audience: Audience) -> Decision:
