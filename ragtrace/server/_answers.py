@@ -188,6 +188,9 @@ class TextsGone:
 def answer(tree: Any) -> Response:
     """An answer in JSON, which nobody may keep."""
     body = json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
-    # A text that holds half a character cannot be UTF-8; it is shown with a replacement.
+    try:
+        encoded = body.encode("utf-8")
+    except UnicodeEncodeError:  # half a character: escaped, so that a text keeps its digest
+        encoded = json.dumps(tree, separators=(",", ":")).encode("ascii")
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-    return Response(body.encode("utf-8", "replace"), media_type="application/json", headers=headers)
+    return Response(encoded, media_type="application/json", headers=headers)

@@ -10,9 +10,10 @@ import pytest
 
 from ragtrace.errors import StoreError
 from ragtrace.forensics import Candidate, replay, what_if
+from ragtrace.model import digest
 from ragtrace.server import Client
 from ragtrace.store import OWNER, FlowFilter, Store
-from tests.engine import flow, span, store
+from tests.engine import content, flow, span, store
 from tests.web import JSON, get, run, served
 
 __all__ = ["store"]
@@ -98,3 +99,11 @@ def test_a_server_that_does_not_judge_says_why(store: Store) -> None:
     """The client repeats it."""
     with served(store) as url, Client(url) as client, pytest.raises(StoreError, match="400: "):
         client.what_if(b"levels: 1", sample=1)
+
+
+def test_half_a_character_keeps_its_digest_over_http(store: Store) -> None:
+    """What a client gets is the text that was filed, and no replacement of it."""
+    text = "half \ud83d of it"
+    store.write([], [content(text)])
+    with served(store) as url, Client(url) as client:
+        assert client.texts([digest(text)]) == {digest(text): text}
