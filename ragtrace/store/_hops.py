@@ -61,7 +61,9 @@ something else, or nothing. Of what was withheld in part, it is not known that i
 _CACHED: Final = f"""
 SELECT {sql.columns_of(FlowRow, _TOLD)},
     NULL, arrayFilter(one -> {{origin}}, Origins)
-FROM decisions FINAL WHERE {{may_decisions}} AND Cached AND {{found}} AND {{where}}
+FROM decisions FINAL WHERE {{may_decisions}}
+AND Timestamp IN (SELECT Timestamp FROM decisions WHERE {{may_decisions}} AND Cached)
+AND Cached AND {{found}} AND {{where}}
 ORDER BY Timestamp, SpanId LIMIT {{limit:UInt32}}
 """
 _OF_ORIGINS: Final[Mapping[Matched, str]] = {
