@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from ragtrace.errors import StoreError
@@ -152,9 +151,6 @@ class Chain:
         flows = self._flows(period)
         known = self._known(period)
         shredded = self._shredded()
-        if self._store._vault is not None:
-            people = ((("user", row.user), ("session", row.session)) for row in rows)
-            self._store._vault.meet(chain.from_iterable(people))
         made: list[Entry] = []
         last = self._last
         for row in rows:

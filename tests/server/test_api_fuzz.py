@@ -30,6 +30,7 @@ PATHS = [
     "/v1/decisions",
     "/v1/traces",
     "/v1/traces/{trace_id}",
+    "/v1/replay/{trace_id}",
     "/v1/edges",
     "/v1/hours",
     "/v1/words",
@@ -44,6 +45,8 @@ PATHS = [
     "/v1/stats",
     "/healthz",
 ]
+POSTS = ["/v1/evidence", "/v1/vault/shred", "/v1/whatif"]
+"""Not the one that makes a backup wherever it is told to."""
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -84,8 +87,18 @@ def test_any_question_is_answered_as_documented(
     document: Any, path: str, mode: GenerationMode
 ) -> None:
     """Statuses, types and shapes are those of the document, whatever is asked."""
-    questions = document[path]["GET"].as_strategy(generation_mode=mode)
+    _ask(document[path]["GET"].as_strategy(generation_mode=mode))
 
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("mode", GenerationMode)
+def test_any_body_is_answered_as_documented(document: Any, path: str, mode: GenerationMode) -> None:
+    """So are bodies."""
+    _ask(document[path]["POST"].as_strategy(generation_mode=mode))
+
+
+def _ask(questions: Any) -> None:
     @given(case=questions)
     @settings(
         max_examples=EXAMPLES,
@@ -102,5 +115,6 @@ def test_any_question_is_answered_as_documented(
 
 def test_every_endpoint_is_asked(document: Any) -> None:
     """A new one is not left out."""
-    asked = {path for path, ways in document.raw_schema["paths"].items() if "get" in ways}
-    assert asked == set(PATHS)
+    paths = document.raw_schema["paths"].items()
+    assert {path for path, ways in paths if "get" in ways} == set(PATHS)
+    assert {path for path, ways in paths if "post" in ways} == {*POSTS, "/v1/store/backup"}
