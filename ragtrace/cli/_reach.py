@@ -161,30 +161,44 @@ def reach_table(found: Reach) -> Any:
     from ragtrace.forensics import outcome
 
     kinds = f" ({', '.join(found.matched)})" if found.matched else ""
+    asked = ("time", "hop", "grade", "audience", "session", "stage")
+    became = ("decision", "rule", "outcome", "trace")
     return table(
         f"Reach of {found.what[:SHOWN]}{kinds}",
-        ("time", "hop", "grade", "audience", "session", "stage", "decision", "outcome", "trace"),
+        (*asked, *became),
         [
-            (time, row.hop, row.grade, f.audience, f.session, f.stage, f.action, outcome(f), id)
+            (
+                *(moment(f.time_ns), row.hop, row.grade, f.audience, f.session, f.stage),
+                *(f.action, f.rule, outcome(f), f.trace_id),
+            )
             for row in found.rows[:SHOWN]
             for f in [row.flow]
-            for time, id in [(moment(f.time_ns), f.trace_id)]
         ],
     )
 
 
 def reach_sentence(found: Reach) -> str:
     """The counts, as sentences."""
-    counts, derived = found.counts, found.derived
+    counts = found.counts
     told = ", ".join(counts.audiences) or "nobody"
     kept = counts.outcomes["kept_out"]
     more = (
         "" if found.complete else " There is more than one answer holds; the counts are of these."
     )
-    grades = ", ".join(f"{one.prompts} {grade}" for grade, one in found.grades.items())
     return (
         f"It was retrieved {counts.retrievals} times, reached {counts.prompts} prompts and "
         f"{counts.completions} answers of {counts.users} users in {counts.sessions} sessions, "
-        f"read by {told}; it was kept out {kept} times. Of the prompts {derived.prompts} have only "
-        f"what was made of it, over up to {found.hops} hops; by grade {grades}.{more}"
+        f"read by {told}; it was kept out {kept} times.{_made_of_it(found)}{more}"
+    )
+
+
+def _made_of_it(found: Reach) -> str:
+    """How far derived text went, and how surely; nothing where there is none."""
+    derived = found.derived.prompts
+    if not derived:
+        return ""
+    grades = ", ".join(f"{one.prompts} {grade}" for grade, one in found.grades.items())
+    return (
+        f" {derived} of the prompts have only what was made of it, over up to {found.hops} hops; "
+        f"by grade {grades}."
     )

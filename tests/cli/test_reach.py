@@ -60,7 +60,9 @@ def test_the_answer_is_a_sentence_a_table_or_csv(url: str, tmp_path: Path) -> No
     """The counts say what is derived; CSV goes to a file, or alone to the output."""
     told = run(url, "doc-0").output
     assert "reached 2 prompts" in told
-    assert "1 have only what was made of it, over up to 1 hops" in " ".join(told.split())
+    assert "1 of the prompts have only what was made of it, over up to 1 hops" in " ".join(
+        told.split()
+    )
     assert run(url, "doc-0", "--csv", str(tmp_path / "out.csv")).exit_code == 0
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert len(lines) == 3
