@@ -151,7 +151,7 @@ class AskedTexts(AskedNothing):
     digest: list[Word] = Field([], max_length=TEXTS_LIMIT)
 
 
-_SEVERAL: Final = {"/v1/reach": "what", "/v1/texts": "digest"}
+_SEVERAL: Final = {"/v1/reach": "what", "/v1/texts": "digest", "/v1/texts/gone": "digest"}
 """Parameters that may be given more than once."""
 
 
