@@ -144,7 +144,11 @@ class Quotations:
         return [_attribution(*one) for one in placed]
 
     def are_strange(self, texts: Iterable[str]) -> bool:
-        """Whether each of these is a passage that has nothing in common with the others."""
+        """Whether each of these is a passage that has nothing in common with the others.
+
+        One of them that is shorter than SURELY_FOUND symbols may be in it: that is too little to
+        act on.
+        """
         self._settle()
         return self._texts.issuperset(texts)
 
@@ -164,11 +168,14 @@ class Quotations:
         return True
 
     def _settle(self) -> None:
-        """Find out which of what has come lately has something in common with anything."""
-        others, self._new_others = self._new_others, {}
-        if others:
+        """Find out which of what has come lately has something in common with anything.
+
+        Where that fails, it is still to be found out: what is not known to be strange is read.
+        """
+        if others := self._new_others:
             row = Row([skeleton(text).symbols for text in others.values()])
             self._forget(self._passages.in_common(NOBODY * len(others), row)[1])
+            self._new_others = {}
         new, self._new = self._new, {}
         if not new:
             return

@@ -112,10 +112,11 @@ class Completions:
         return told
 
     def settle(self) -> Mapping[str, Chunk]:
-        """Make those findable that are not yet; gives them."""
-        new, self._waiting = self._waiting, {}
+        """Make those findable that are not yet; gives them. Where that fails, they wait on."""
+        new = self._waiting
         if new:
             self.index.add(*new.values())
+            self._waiting = {}
         return new
 
     def attribute(self, reading: Reading) -> list[Attribution]:

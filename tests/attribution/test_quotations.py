@@ -167,3 +167,22 @@ def test_what_others_quote_is_read() -> None:
     assert not shelf.quotations.are_strange(PASSAGES)
     assert shelf.quotations.are_strange(PASSAGES[:2])
     assert shelf.quotations.find(messages, known) is None
+
+
+def test_what_could_not_be_compared_is_compared_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory may run out in the midst of it: the next prompt is not judged by half of it."""
+    shelf = Shelf()
+    known = [shelf.add(text).digest for text in PASSAGES]
+    messages = [Message("user", "\n".join(PASSAGES[:3]))]
+    assert shelf.agrees(messages, known) is True
+    shelf.add_other(f"{prose(61, 20)} {PASSAGES[2][50:150]}")
+    with monkeypatch.context() as patch:
+        patch.setattr(Index, "in_common", _out_of_memory)
+        with pytest.raises(MemoryError):
+            shelf.quotations.find(messages, known)
+    assert not shelf.quotations.are_strange(PASSAGES)
+    assert shelf.quotations.find(messages, known) is None
+
+
+def _out_of_memory(*_: object) -> None:
+    raise MemoryError

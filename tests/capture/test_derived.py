@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from ragtrace.attribution import read
+from ragtrace.attribution import Index, read
 from ragtrace.capture import _derived
 from ragtrace.capture._derived import Completions, Derived
 from ragtrace.capture._recipient import Recipient
@@ -183,3 +183,21 @@ def test_plain_answers_do_not_push_out_those_with_a_label(
         known.add(made(prose(n, 20), Label("secret")), LATTICE)
     assert known.get(digest(prose(0, 20))) is None
     assert not known.attribute(read([Message("user", prose(0, 20))]))
+
+
+def test_a_text_that_could_not_be_made_findable_is_so_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Memory may run out in the midst of it: the next prompt that has the text shows it."""
+    known, said = Completions(), made(prose(1, 30), Label("secret"))
+    known.add(said, LATTICE)
+    reading = read([Message("user", said.chunk.text)])
+    with monkeypatch.context() as patch:
+        patch.setattr(Index, "add", _out_of_memory)
+        with pytest.raises(MemoryError):
+            known.attribute(reading)
+    assert [one.chunk for one in known.attribute(reading)] == [said.chunk.digest]
+
+
+def _out_of_memory(*_: object) -> None:
+    raise MemoryError
