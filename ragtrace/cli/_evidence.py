@@ -17,6 +17,7 @@ from ragtrace import config
 from ragtrace.cli import _options
 from ragtrace.cli._evidence_key import command as key
 from ragtrace.cli._table import console, moment
+from ragtrace.cli._whole_file import write_whole
 from ragtrace.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _export(
             bundle = _made(opened, store, asked(opened.seen_by(OWNER)))
     if signer is not None:
         bundle = signed_by(bundle, signer)
-    _write(out, bundle)
+    write_whole(out, [bundle])
     _say(out, bundle, as_json)
 
 
@@ -225,18 +226,6 @@ def _key_of(url: str) -> SealKey:
     if key is None:
         raise ConfigError(f"evidence: expected {config.SEAL_KEY_FILE.variable} to name a key")
     return key
-
-
-def _write(out: Path, bundle: bytes) -> None:
-    """Whole or not at all, and for its owner alone."""
-    half = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(bundle)
-        os.replace(half, out)
-    except OSError as error:
-        half.unlink(missing_ok=True)
-        raise StoreError(f"{out}: cannot be written: {error.strerror}") from None
 
 
 def _say(out: Path, bundle: bytes, as_json: bool) -> None:

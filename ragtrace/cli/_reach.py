@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +12,8 @@ import click
 
 from ragtrace.cli import _options
 from ragtrace.cli._table import console, moment, table
+from ragtrace.cli._whole_file import write_whole
 from ragtrace.config import INDEX, INDEX_KEY_FILE
-from ragtrace.errors import RagtraceError
 
 if TYPE_CHECKING:
     from ragtrace.forensics import Holders, Reach
@@ -134,12 +134,11 @@ def _text(file: str) -> str:
 def _write(found: Reach, file: str) -> None:
     from ragtrace.forensics import reach_csv
 
-    try:
-        out = nullcontext(sys.stdout) if file == "-" else Path(file).open("w", newline="")
-        with out as lines:
-            lines.writelines(reach_csv(found))
-    except OSError as error:
-        raise RagtraceError(f"{file}: {error.strerror or error}") from None
+    if file == "-":
+        sys.stdout.writelines(reach_csv(found))
+        return
+    # A name may hold half a character, which has no UTF-8.
+    write_whole(Path(file), (line.encode("utf-8", "backslashreplace") for line in reach_csv(found)))
 
 
 def _show(found: Reach, held: Holders | None, store: str) -> None:

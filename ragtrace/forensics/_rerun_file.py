@@ -6,11 +6,15 @@ import json
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ragtrace.forensics._rerun_plan import RerunError
 
 __all__ = ["Results", "Sample"]
+
+READABLE_BY_OTHERS: Final = 0o077
+_BEGINS: Final = b'{"prompt": "'
+"""Every line; what was cut off and begins otherwise is somebody else's, and is not cut further."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -81,6 +85,7 @@ class Results:
         try:
             file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
+                _refuse_shared(os.fstat(file), self._path)
                 data = line.encode("ascii")
                 while data:
                     data = data[os.write(file, data) :]
@@ -97,10 +102,23 @@ class Results:
             for number, line in enumerate(whole.splitlines() if whole else [], 1):
                 sample = _sample(line, f"{path}:{number}")
                 self._known[sample.key] = sample
+            if torn[: len(_BEGINS)] != _BEGINS[: len(torn)]:
+                raise RerunError(f"{path}: expected answers of an earlier rerun")
+            _refuse_shared(path.stat(), path)
             if torn:  # it was being written when the process ended
                 os.truncate(path, len(data) - len(torn))
         except OSError as error:
             raise RerunError(f"{path}: {error.strerror or error}") from None
+
+
+def _refuse_shared(found: os.stat_result, path: Path) -> None:
+    """Refuse a file of somebody who lets others read it: answers are not put there.
+
+    Raises:
+        RerunError: It is one.
+    """
+    if found.st_mode & READABLE_BY_OTHERS:
+        raise RerunError(f"{path}: others can read the file: expected chmod 600")
 
 
 def _sample(line: bytes, place: str) -> Sample:

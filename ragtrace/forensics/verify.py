@@ -31,6 +31,8 @@ MOST_BYTES: Final = 1 << 30
 """Of a bundle: 1 GiB. It is read into memory, and nothing in it is compressed."""
 MOST_FILES: Final = 20_000
 """Of a bundle; a trace is one."""
+MOST_NAME: Final = 1000
+"""Bytes of a file's name; none that is written has a tenth of it."""
 MOST_FAULTS: Final = 100
 """That are named; of a bundle with so many, the rest says nothing new."""
 ENVELOPE: Final = "statement.dsse.json"
@@ -227,6 +229,8 @@ def _file(data: bytes, at: int) -> tuple[str, bytes, int]:
         raise _BadArchiveError(f"byte {at}: compressed or encrypted, and a bundle is neither")
     if begin + size > len(data):
         raise _BadArchiveError(f"cut off: a file at byte {at} ends behind the end")
+    if named > MOST_NAME:
+        raise _BadArchiveError(f"byte {at}: expected a name of at most {MOST_NAME} bytes")
     name = data[at + _LOCAL.size : at + _LOCAL.size + named].decode("ascii", "backslashreplace")
     return name, data[begin : begin + size], begin + size
 
@@ -533,12 +537,17 @@ def _policy(files: Mapping[str, bytes], manifest: dict[str, Any], report: Report
 def lines_of(report: Report) -> Iterator[str]:
     """The report for a reader."""
     for fault in report.faults:
-        yield f"FAULT  {fault.kind}  {fault.where}: {fault.said}"
+        yield f"FAULT  {fault.kind}  {_plain(fault.where)}: {fault.said}"
     for note in report.notes:
-        yield f"note   {note}"
+        yield f"note   {_plain(note)}"
     counted = ", ".join(f"{number} {what}" for what, number in report.counts.items())
     yield f"signed by {report.signer or 'nobody'}; {counted or 'nothing was read'}"
     yield "proved" if report.ok else "NOT PROVED"
+
+
+def _plain(said: str) -> str:
+    """What a bundle calls something, on one line and without what moves a terminal's cursor."""
+    return ascii(said)[1:-1]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

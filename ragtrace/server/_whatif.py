@@ -12,6 +12,7 @@ from ragtrace.forensics import Candidate, replay, what_if
 from ragtrace.policy import Alone, lines_of, parse_policy
 from ragtrace.server._answers import answer
 from ragtrace.server._asked import AskedFilter, AskedNothing, once_each
+from ragtrace.server._auth import Auth
 from ragtrace.server._inbound import RefusedError, short_body
 from ragtrace.server._problems import documented
 from ragtrace.server._view import View
@@ -72,6 +73,18 @@ def _candidate(text: str) -> Candidate:
         raise HTTPException(400, str(error)) from None
 
 
+def _refuse_expressions(candidate: Candidate) -> None:
+    """Refuse what runs in this process, and for as long as it likes: a loop in a loop is short.
+
+    Raises:
+        HTTPException: 403 where a rule has a condition in CEL or Cedar.
+    """
+    for rule in candidate.policy.rules:
+        for expression in rule.expressions:
+            said = f"{NAME}:{rule.line}: a condition in {expression.language}"
+            raise HTTPException(403, f"{said}: expected a token with the role admin")
+
+
 _SCHEMA: Final = AskedWhatIf.model_json_schema(ref_template="#/components/schemas/{model}")
 _DEFINED: Final[dict[str, Any]] = _SCHEMA.pop("$defs", {})
 _SCHEMA["properties"]["where"] = {"anyOf": [_DEFINED["AskedFilter"], {"type": "null"}]}
@@ -88,10 +101,19 @@ replayer: Final = APIRouter(
 
 
 @replayer.post("/whatif", openapi_extra=_BODY)
-def whatif(asked: Annotated[AskedWhatIf, Depends(_asked)], view: View) -> Response:
-    """Every flow that the caller may see, under a policy; one that names other files is refused."""
+def whatif(
+    asked: Annotated[AskedWhatIf, Depends(_asked)], request: Request, view: View
+) -> Response:
+    """Every flow that the caller may see, under a policy; one that names other files is refused.
+
+    One that asks in CEL or Cedar is judged for an administrator.
+    """
     where = asked.where.where if asked.where is not None else FlowFilter()
-    found = what_if(view, _candidate(asked.policy), where, sample=asked.sample)
+    candidate = _candidate(asked.policy)
+    auth: Auth = request.app.state.auth
+    if "admin" not in auth.access(request).roles:
+        _refuse_expressions(candidate)
+    found = what_if(view, candidate, where, sample=asked.sample)
     return answer(found.as_json())
 
 

@@ -205,8 +205,7 @@ class Chain:
         if not heads:
             return Link()
         (head,) = heads
-        signature = bytes.fromhex(head.signature)
-        if not verifies(self.key.public, signature, head.signed()):
+        if not verifies(self.key.public, head.signature, head.signed()):
             raise ChainBrokenError(f"chain {self.id}: its last head, at {head.seq}, was not sealed")
         asked = {"chain": self.id, "seq": head.seq - 1, "limit": 1}
         entry = [Entry(*row).link for row in self._ask(sql.BEHIND, asked)]

@@ -107,14 +107,19 @@ def _broken(entry: Entry, last: Link) -> str:
 
 
 def _of_head(head: Head, entry: Entry) -> str | None:
-    public = bytes.fromhex(head.public_key)
-    if key_id(public) != head.chain or not verifies(
-        public, bytes.fromhex(head.signature), head.signed()
-    ):
+    if not _is_sealed(head):
         return f"the head at entry {head.seq} was not sealed by the chain's key"
     if (head.seq, head.hash) != (entry.seq, entry.hash):
         return f"entry {head.seq} is not the one that was sealed"
     return None
+
+
+def _is_sealed(head: Head) -> bool:
+    try:
+        public = bytes.fromhex(head.public_key)
+    except ValueError:
+        return False
+    return key_id(public) == head.chain and verifies(public, head.signature, head.signed())
 
 
 def _each(store: Store, query: str, chain: str, kind: Any) -> Iterator[Any]:

@@ -137,7 +137,7 @@ ORDER BY Chain, Seq DESC, Sealed DESC
 LIMIT 1 BY Chain
 """
 
-SHREDS: Final = "SELECT DISTINCT Shred FROM shreds WHERE {may_all}"
+SHREDS: Final = "SELECT DISTINCT Shred FROM shreds WHERE {may_shreds}"
 
 STUBS: Final = """
 SELECT DISTINCT Seq, Hash, lower(hex(SHA256(Body))), Supersedes FROM chain

@@ -99,6 +99,9 @@ class Readings:
                 client.insert(**_insert(batch))
         except StoreError as error:
             self._failed |= {one.id: str(error) for one in batch}
+        except BaseException as error:  # who waits for this thread must not take it for written
+            self._failed |= {one.id: type(error).__name__ for one in batch}
+            raise
 
 
 _TYPES: Final = {
@@ -123,7 +126,7 @@ def _insert(batch: list[Reading]) -> dict[str, Any]:
 
 READINGS: Final = """
 SELECT Reading, toUnixTimestamp64Nano(Timestamp), Reader, Digests, Levels, Texts, Refused
-FROM readings WHERE {may_all} AND Timestamp >= fromUnixTimestamp64Nano({since:Int64})
+FROM readings WHERE {may_readings} AND Timestamp >= fromUnixTimestamp64Nano({since:Int64})
 ORDER BY Timestamp DESC, Reading
 LIMIT 1 BY Reading
 LIMIT {limit:UInt32}

@@ -22,8 +22,10 @@ TABLES: Final = (
     "contents",
     "chain",
     "heads",
+    "readings",
+    "shreds",
 )
-"""Tables with rows of tenants or texts of levels."""
+"""Tables with rows of tenants or texts of levels, and those that tell of them."""
 
 _UNSCOPED: Final = re.compile(
     rf"\b(?:FROM|JOIN)\s+({'|'.join(TABLES)})\b(?!(?:\s+FINAL)?\s+WHERE \{{may_\1\}})"
@@ -100,7 +102,8 @@ def scoped(
         "{may_heads}": "1" if access.reads else "0",  # numbers and hashes, of no tenant
         "{may_otel_traces}": _of_tenants("SpanAttributes['ragtrace.tenant']", access),
         "{may_contents}": _of_levels(access, among=_DIGESTS in query),
-        "{may_all}": "1" if access.reads and access.levels is access.tenants is None else "0",
+        "{may_readings}": _of_all(access),
+        "{may_shreds}": _of_all(access),
         **_columns(access),
     }
     for place, condition in places.items():
@@ -121,6 +124,10 @@ def _of_tenants(tenant: str, access: Access) -> str:
     if not access.reads:
         return "0"
     return "1" if access.tenants is None else f"{tenant} IN {_TENANTS}"
+
+
+def _of_all(access: Access) -> str:
+    return "1" if access.reads and access.levels is access.tenants is None else "0"
 
 
 def _of_levels(access: Access, among: bool) -> str:

@@ -136,13 +136,13 @@ class SealKey:
         return hashlib.sha256(b"ragtrace/seal/secret/v1\0" + seed).digest()
 
 
-def verifies(public: bytes, signature: bytes, data: bytes) -> bool:
-    """Whether ``signature`` is of ``data``, by the key whose public half this is."""
+def verifies(public: bytes, signature: str, data: bytes) -> bool:
+    """Whether ``signature``, in hex, is of ``data``, by the key whose public half this is."""
     from cryptography.exceptions import InvalidSignature
 
     ed25519, _ = _cryptography()
     try:
-        ed25519.Ed25519PublicKey.from_public_bytes(public).verify(signature, data)
+        ed25519.Ed25519PublicKey.from_public_bytes(public).verify(bytes.fromhex(signature), data)
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -199,7 +199,7 @@ def _told(store: Store, keyring: Keyring) -> dict[str, Shred]:
     told: dict[str, Shred] = {}
     for *row, proof in store._rows("shred", sql.SHREDS, {}, OWNER):
         record = Shred.from_row(row)
-        if hmac.compare_digest(keyring.proof(record), proof):
+        if hmac.compare_digest(keyring.proof(record).encode(), proof.encode()):
             told[record.id] = record
         else:
             _log.warning("vault: the store's record of shredding %s is not ours", record.id)

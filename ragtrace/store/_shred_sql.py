@@ -59,7 +59,7 @@ dropped, it is not in the prompt that was sent."""
 SHREDS: Final = """
 SELECT Shred, toUnixTimestamp64Nano(Timestamp), Kind, Name, Who, Why, Texts, Keys, Punctured,
     Proof
-FROM shreds WHERE {may_all} ORDER BY Timestamp, Shred
+FROM shreds WHERE {may_shreds} ORDER BY Timestamp, Shred
 LIMIT 1 BY Shred, Proof
 """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +87,22 @@ def test_a_question_that_cannot_be_asked_is_refused(
     done = run(url, *(word.format(empty=tmp_path / "empty") for word in words))
     assert done.exit_code == 2
     assert said in done.output
+
+
+def test_a_csv_file_is_whole_and_its_owners_alone(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells who asked what; where it cannot be written, what was there is as it was."""
+    out = tmp_path / "out.csv"
+    assert run(url, "doc-0", "--csv", str(out)).exit_code == 0
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    held = out.read_bytes()
+
+    def full(found: Any) -> Iterator[str]:
+        yield "time\r\n"
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ragtrace.forensics.reach_csv", full)
+    done = run(url, "doc-0", "--csv", str(out))
+    assert "No space left" in str(done.exception)
+    assert out.read_bytes() == held and list(tmp_path.iterdir()) == [out]

@@ -275,6 +275,28 @@ def test_a_file_of_something_else_is_left_alone(asked: Reader, tmp_path: Path, l
     assert out.read_bytes() == line and not there.asked
 
 
+@pytest.mark.parametrize(
+    ("held", "mode", "said"),
+    [
+        (b"a note without an end of line", 0o600, "expected answers of an earlier rerun"),
+        (b"", 0o644, "others can read the file"),
+        (b'{"prompt": "torn', 0o644, "others can read the file"),
+    ],
+)
+def test_a_file_that_is_not_for_answers_is_left_alone(
+    asked: Reader, tmp_path: Path, held: bytes, mode: int, said: str
+) -> None:
+    """It is not cut off as a torn answer is, and nothing protected is put where others read."""
+    out = tmp_path / "out.jsonl"
+    out.write_bytes(held)
+    out.chmod(mode)
+    plan = plan_rerun(asked, "0" * 31 + "1")
+    with chat_endpoint(honest) as there, at(there) as endpoint:
+        with pytest.raises(RerunError, match=said):
+            rerun(plan, endpoint, out)
+    assert out.read_bytes() == held and not there.asked
+
+
 def test_no_more_is_spent_than_may_be(asked: Reader) -> None:
     """A call that would go beyond it is not made; what counts is what the endpoint says."""
     plan = plan_rerun(asked, "0" * 31 + "1", samples=5)

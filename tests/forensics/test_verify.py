@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -119,3 +120,31 @@ plain = (
 def test_both_writers_write_the_same(tree: dict[str, Any]) -> None:
     """The store's and the verifier's, which share no line."""
     assert canonical(tree) == verify.canonical(tree)
+
+
+def test_a_name_in_a_bundle_moves_no_cursor_and_adds_no_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What an untrusted bundle calls its files cannot pass for the verifier's own words."""
+    statement = {
+        "_type": verify.STATEMENT_TYPE,
+        "predicateType": verify.PREDICATE_TYPE,
+        "subject": [{"name": "x\nproved\x1b[2K\ud800", "digest": {"sha256": ""}}],
+    }
+    payload = base64.b64encode(json.dumps(statement).encode()).decode()
+    signature = {"keyid": "", "public": "00" * 32, "sig": ""}
+    envelope = {"payload": payload, "payloadType": "", "signatures": [signature]}
+    bundle = tmp_path / "b.zip"
+    bundle.write_bytes(verify.archive({verify.ENVELOPE: canonical(envelope)}))
+    assert verify.main([str(bundle)]) == 1
+    said = capsys.readouterr().out
+    assert "proved" not in said.splitlines() and said.splitlines()[-1] == "NOT PROVED"
+    assert said.isascii() and said.replace("\n", "").isprintable()
+
+
+def test_a_name_of_any_length_is_a_fault() -> None:
+    """Also one that grows when it is written down."""
+    name = b"\xff" * 20_000
+    begin = b"PK\x03\x04" + bytes(22) + len(name).to_bytes(2, "little") + bytes(2)
+    (fault,) = verify.verify(begin + name + b"PK\x05\x06").faults
+    assert fault.kind == "archive" and "a name of at most" in fault.said

@@ -107,3 +107,15 @@ def test_half_a_character_keeps_its_digest_over_http(store: Store) -> None:
     store.write([], [content(text)])
     with served(store) as url, Client(url) as client:
         assert client.texts([digest(text)]) == {digest(text): text}
+
+
+def test_only_an_administrator_has_expressions_judged(store: Store) -> None:
+    """They run in the server, and a loop within a loop is short: no reader's token does that."""
+    pytest.importorskip("celpy")
+    store.write([span(1, flow(0))])
+    asks = "cel: '[1, 2].all(a, [1, 2].all(b, a + b > 0))'"
+    text = POLICY.replace("label: staff_only", asks)
+    (refused,) = run(store, post({"policy": text}, **JSON, authorization="Bearer r"), token="r")
+    assert refused.status_code == 403 and "policy:6: a condition in cel" in refused.json()["detail"]
+    (allowed,) = run(store, post({"policy": text}))
+    assert allowed.json()["engine"] == "python"

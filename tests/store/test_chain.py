@@ -156,6 +156,7 @@ TAMPERED = [
     "ALTER TABLE chain UPDATE Body = replace(Body, 'drop', 'allow') WHERE Seq = 4",
     "ALTER TABLE chain UPDATE Supersedes = 'x' WHERE Seq = 5",
     "ALTER TABLE heads UPDATE Hash = 'x' WHERE 1",
+    "INSERT INTO heads SELECT * REPLACE('x' AS Signature, 5 AS Seq) FROM heads",
     "INSERT INTO chain SELECT * REPLACE('x' AS Hash) FROM chain WHERE Seq = 4",
 ]
 
@@ -196,6 +197,11 @@ FAULTS = [
     ("ALTER TABLE chain DELETE WHERE Seq >= 2", "cut off: sealed up to entry 3"),
     ("ALTER TABLE chain UPDATE Body = replace(Body, 'drop', 'allow') WHERE Seq = 4", "entry 4 was"),
     ("ALTER TABLE heads UPDATE Hash = 'x' WHERE 1", "was not sealed by the chain's key"),
+    (
+        "INSERT INTO heads SELECT * REPLACE('x' AS Signature, 5 AS Seq) FROM heads",
+        "at entry 5 was not",
+    ),
+    ("ALTER TABLE heads UPDATE PublicKey = 'x' WHERE 1", "was not sealed by the chain's key"),
     ("INSERT INTO chain SELECT * REPLACE('x' AS Hash) FROM chain WHERE Seq = 4", "there twice"),
 ]
 

@@ -11,7 +11,7 @@ import pytest
 from ragtrace.errors import StoreError
 from ragtrace.model import digest
 from ragtrace.store import ITSELF, OWNER, Access, Store
-from ragtrace.store._readings import Readings
+from ragtrace.store._readings import Reading, Readings
 from tests.engine import content, flow, span, store
 
 __all__ = ["store"]  # the fixture
@@ -104,3 +104,20 @@ def test_readings_that_come_together_are_all_on_record(
     found = store.readings(access=OWNER)
     assert sorted(one.reader for one in found) == sorted(reader.name for reader in readers)
     assert sum(inserts) == len(readers)
+
+
+def test_who_waits_for_another_to_write_is_refused_with_him(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends the write of many readings, none of them counts as written down."""
+    readings = Readings(store._engine)
+    mine, other = (Reading.of(name, [(digest("mine"), "")], []) for name in ("ann", "ben"))
+
+    def broken(*_: Any) -> Any:
+        raise ValueError("a name that cannot be sent")
+
+    monkeypatch.setattr(store._engine, "writing", broken)
+    readings._waiting.append(other)  # of a thread that waits for its turn
+    with pytest.raises(ValueError, match="cannot be sent"):
+        readings.note(mine)
+    assert other not in readings._waiting and other.id in readings._failed

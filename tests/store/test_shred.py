@@ -276,7 +276,7 @@ def test_keys_go_once_the_last_text_of_a_subject_is_over(
     assert (record.kind, record.name) == ("retention", "")
 
 
-@pytest.mark.parametrize("proof", ["", "0" * 64])
+@pytest.mark.parametrize("proof", ["", "0" * 64, "é" * 64])
 def test_who_can_write_to_the_database_destroys_no_keys(
     caplog: pytest.LogCaptureFixture, proof: str
 ) -> None:
