@@ -102,6 +102,7 @@ def scoped(
         "{may_heads}": "1" if access.reads else "0",  # numbers and hashes, of no tenant
         "{may_otel_traces}": _of_tenants("SpanAttributes['ragtrace.tenant']", access),
         "{may_contents}": _of_levels(access, among=_DIGESTS in query),
+        "{may_all}": _of_all(access),
         "{may_readings}": _of_all(access),
         "{may_shreds}": _of_all(access),
         **_columns(access),
