@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from ragtrace.forensics import MOST_TRACES, EvidenceAsked, PolicyText, Tlp, export_evidence
 from ragtrace.server._auth import Auth
-from ragtrace.server._inbound import RefusedError, short_body
+from ragtrace.server._body import asked_in_body
 from ragtrace.server._problems import documented
 from ragtrace.server._view import View
 from ragtrace.store import Chain, Store
@@ -68,18 +68,9 @@ async def _asked(request: Request, _: View) -> AskedEvidence:
     """What is asked by who may read; the body is read after that is known.
 
     Raises:
-        HTTPException: 400 where a web page could have sent this, or it says no such thing, 408 or
-            413 where it does not end.
+        HTTPException: As ``asked_in_body``.
     """
-    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        raise HTTPException(400, "content-type: expected application/json")
-    try:
-        return AskedEvidence.model_validate_json(await short_body(request, BODY_BYTES))
-    except RefusedError as refused:
-        raise HTTPException(refused.status, str(refused)) from None
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))[:NAME]
-        raise HTTPException(400, f"{where or 'body'}: expected as the document has it") from None
+    return await asked_in_body(request, AskedEvidence, BODY_BYTES)
 
 
 _SCHEMA: Final = AskedEvidence.model_json_schema(ref_template="#/components/schemas/{model}")

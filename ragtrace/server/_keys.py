@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ragtrace.server._answers import answer
 from ragtrace.server._asked import PAGE, PAGE_LIMIT, AskedNothing, MomentIfAny, once_each
-from ragtrace.server._private import body_of, everything, posted
+from ragtrace.server._body import body_of
+from ragtrace.server._private import everything, posted
 from ragtrace.server._problems import documented
 from ragtrace.store import OWNER, Reading, Store, VaultLevel
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from fastapi import HTTPException, Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ragtrace.server._auth import Auth
-from ragtrace.server._inbound import RefusedError, short_body
+from ragtrace.server._body import asked_in_body
 from ragtrace.server._view import View
 from ragtrace.store import Access, Store
 
-__all__ = ["body_of", "everything", "posted"]
+__all__ = ["everything", "posted"]
 
 BODY_BYTES: Final = 32 * 1024
 """Of a question in a body: a path, or a name and a reason, whatever JSON makes of them."""
@@ -44,27 +44,12 @@ def posted(model: type[M], expected: str) -> Callable[[Request], Coroutine[Any, 
         """What is asked.
 
         Raises:
-            HTTPException: 401 or 403 where the caller may not, 400 where a web page could have
-                sent this (browsers ask before they send JSON to another site), or it says no such
-                thing, 408 or 413 where it does not end.
+            HTTPException: 401 or 403 where the caller may not; and as ``asked_in_body``.
         """
         _administrator(request)
-        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-            raise HTTPException(400, "content-type: expected application/json")
-        try:
-            return model.model_validate_json(await short_body(request, BODY_BYTES))
-        except RefusedError as refused:
-            raise HTTPException(refused.status, str(refused)) from None
-        except ValidationError:
-            raise HTTPException(400, expected) from None
+        return await asked_in_body(request, model, BODY_BYTES, expected)
 
     return read
-
-
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """What the API's document says of such a body."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
 
 
 def _administrator(request: Request) -> Access:

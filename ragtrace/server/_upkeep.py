@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ragtrace.errors import StoreError
 from ragtrace.server._answers import answer
-from ragtrace.server._private import body_of, posted
+from ragtrace.server._body import body_of
+from ragtrace.server._private import posted
 from ragtrace.server._problems import documented
 from ragtrace.store import Retention, Store
 

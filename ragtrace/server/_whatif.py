@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from ragtrace.errors import PolicyFileError
 from ragtrace.forensics import Candidate, replay, what_if
@@ -13,7 +13,7 @@ from ragtrace.policy import Alone, lines_of, parse_policy
 from ragtrace.server._answers import answer
 from ragtrace.server._asked import AskedFilter, AskedNothing, once_each
 from ragtrace.server._auth import Auth
-from ragtrace.server._inbound import RefusedError, short_body
+from ragtrace.server._body import asked_in_body
 from ragtrace.server._problems import documented
 from ragtrace.server._view import View
 from ragtrace.store import FlowFilter
@@ -44,18 +44,9 @@ async def _asked(request: Request, _: View) -> AskedWhatIf:
     """What is asked by who may read; the body is read after that is known.
 
     Raises:
-        HTTPException: 400 where a web page could have sent this, or it says no such thing, 408 or
-            413 where it does not end.
+        HTTPException: As ``asked_in_body``.
     """
-    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        raise HTTPException(400, "content-type: expected application/json")
-    try:
-        return AskedWhatIf.model_validate_json(await short_body(request, BODY_BYTES))
-    except RefusedError as refused:
-        raise HTTPException(refused.status, str(refused)) from None
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))[:200]
-        raise HTTPException(400, f"{where or 'body'}: expected as the document has it") from None
+    return await asked_in_body(request, AskedWhatIf, BODY_BYTES)
 
 
 def _candidate(text: str) -> Candidate:
