@@ -225,6 +225,7 @@ def test_a_collection_has_one_name_whoever_reads_it(
     kind: str, store_too: bool, tmp_path: Path
 ) -> None:
     """By LlamaIndex's store or Chroma's own client: a policy that names it either way holds."""
+    pytest.importorskip("llama_index.vector_stores.chroma")
     from llama_index.core.vector_stores import VectorStoreQuery
     from llama_index.vector_stores.chroma import ChromaVectorStore
 
