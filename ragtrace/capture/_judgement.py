@@ -102,12 +102,7 @@ def judge_messages(
     deadline.check()
     steps = dict(_steps(runtime, request, messages)) if request.has_said else {}
     made = seen.made | {name: completion for name, (_, completion) in steps.items()}
-    # The same text may have been retrieved under several labels; here it came as this
-    # request retrieved it.
-    known = {name: own.get(name, chunk) for name, chunk in seen.chunks.items()}
-    known |= {name: completion.chunk for name, completion in made.items()}
-    if policy.declassified.records:
-        known = {name: released(runtime, chunk) for name, chunk in known.items()}
+    known = _as_known_here(runtime, own, seen.chunks, made)
     derived = [step for step, _ in steps.values()]
     if seen.derived:
         derived += _beyond_documents(
@@ -137,6 +132,24 @@ def judge_messages(
         ),
         seen=seen,
     )
+
+
+def _as_known_here(
+    runtime: Runtime,
+    own: Mapping[str, Chunk],
+    found: Mapping[str, Chunk],
+    made: Mapping[str, Derived],
+) -> dict[str, Chunk]:
+    """What was found, as it is judged for this request.
+
+    The same text may have been retrieved under several labels; here it came as this request
+    retrieved it.
+    """
+    known = {name: own.get(name, chunk) for name, chunk in found.items()}
+    known |= {name: completion.chunk for name, completion in made.items()}
+    if runtime.policy.declassified.records:
+        known = {name: released(runtime, chunk) for name, chunk in known.items()}
+    return known
 
 
 def _enforceable(found: Sequence[Attribution]) -> list[Attribution]:

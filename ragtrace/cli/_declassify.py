@@ -84,21 +84,25 @@ def command(
         revoked = record_revocation(read_policy(file), revoke, by=by, reason=reason, at=_now())
         _tell(revoked, f"{revoked.id}: {revoke} is revoked", as_json)
     else:
-        wanted = ("--to", "--by", "--reason", "--expires")
-        to, by, reason, expires = _needed(given, *wanted, may="--compartment")
-        at = _now()
-        made = record_declassification(
-            read_policy(file),
-            _digest(str(what)),
-            to=to,
-            by=by,
-            reason=reason,
-            at=at,
-            expires=_until(expires, at),
-            compartments=compartments,
-        )
+        made = _released(str(what), read_policy(file), given)
         until = _moment(made.expires)
         _tell(made, f"{made.id}: {made.digest} is at most {_label(made)} until {until}", as_json)
+
+
+def _released(what: str, policy: Policy, given: Mapping[str, Any]) -> Declassification:
+    wanted = ("--to", "--by", "--reason", "--expires")
+    to, by, reason, expires = _needed(given, *wanted, may="--compartment")
+    at = _now()
+    return record_declassification(
+        policy,
+        _digest(what),
+        to=to,
+        by=by,
+        reason=reason,
+        at=at,
+        expires=_until(expires, at),
+        compartments=given["--compartment"],
+    )
 
 
 def _tell(made: Declassification | Revocation, sentence: str, as_json: bool) -> None:

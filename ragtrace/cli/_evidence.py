@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -69,8 +69,7 @@ def _export(
 ) -> None:
     """Put the traces IDS, or those of --reach or --since, into a signed bundle."""
     from ragtrace.forensics import EvidenceAsked, signed_by
-    from ragtrace.server import Client, server_url
-    from ragtrace.store import OWNER, SealKey, Store, vault_key
+    from ragtrace.store import SealKey
 
     if sum(map(bool, (ids, what, since))) != 1:
         raise click.UsageError("expected ids of traces, or --reach, or --since: one of them")
@@ -91,13 +90,7 @@ def _export(
             policy=text,
         )
 
-    url = server_url(store)
-    if url is not None:
-        with Client(url, config.READ_TOKEN.value(os.environ)) as client:
-            bundle = client.evidence(asked(client))
-    else:
-        with Store.open(store, vault_key()) as opened:
-            bundle = _made(opened, store, asked(opened.seen_by(OWNER)))
+    bundle = _bundle(store, asked)
     if signer is not None:
         bundle = signed_by(bundle, signer)
     write_whole(out, [bundle])
@@ -155,6 +148,19 @@ def _heads(store: str, as_json: bool) -> None:
         return
     for head in heads:
         click.echo(f"{head.chain}  {head.seq:,}  {head.hash}  {moment(head.sealed_ns)}")
+
+
+def _bundle(store: str, asked: Callable[[Reader], EvidenceAsked]) -> bytes:
+    """The bundle, of the server that has the store open, else made here."""
+    from ragtrace.server import Client, server_url
+    from ragtrace.store import OWNER, Store, vault_key
+
+    url = server_url(store)
+    if url is not None:
+        with Client(url, config.READ_TOKEN.value(os.environ)) as client:
+            return client.evidence(asked(client))
+    with Store.open(store, vault_key()) as opened:
+        return _made(opened, store, asked(opened.seen_by(OWNER)))
 
 
 def _policy(path: Path | None, clearance: str | None) -> tuple[PolicyText | None, tuple[str, ...]]:

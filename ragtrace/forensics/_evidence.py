@@ -97,32 +97,32 @@ def export_evidence(
     found = list(stretches(store, read.entries))
     files = {_name(one): _segment(one, read.entries) for one in found}
     bodies = _bodies(found, read.entries)
-    opened = open_texts(
-        store,
-        access,
-        blinded.texts,
-        [flow for trace in read.traces for flow in trace.flows],
-        asked.levels,
-        names,
-    )
-    steps = [
-        (bodies[at], step["flows"])
-        for name, tree in sorted(trees.items())
-        for step in tree["decisions"]
-        if (at := (step["time"], tree["trace"], step["span"])) in bodies
-    ]
+    flows = [flow for trace in read.traces for flow in trace.flows]
+    opened = open_texts(store, access, blinded.texts, flows, asked.levels, names)
+    steps = _steps(trees, bodies)
     trees |= {"prov.json": prov(steps), "map.json": flow_map(steps)}
     trees["findings.ocsf.json"] = findings(steps)
     trees["texts.json"] = list(opened.texts)
     if asked.policy is not None:
         files["policy.yaml"] = asked.policy.text.encode()
     files["TLP.txt"] = f"TLP:{asked.tlp.upper()}\n".encode()
-    lists = [*files.values()]
-    trees_ = {**trees, **{str(n): data.decode() for n, data in enumerate(lists)}}
-    refuse_leaks(trees_, blinded.texts.keys() - opened.shown)
+    plain = {name: data.decode() for name, data in files.items()}
+    refuse_leaks(trees | plain, blinded.texts.keys() - opened.shown)
     files |= {name: _json(tree) for name, tree in trees.items()}
     manifest = _manifest(asked, read, steps, bodies, opened, clock())
     return _signed(_with_manifest(files, manifest), found, key)
+
+
+def _steps(
+    trees: Mapping[str, Any], bodies: Mapping[tuple[str, str, str], dict[str, Any]]
+) -> list[_Step]:
+    """The decisions of the traces that are in the chain, each with its flows."""
+    return [
+        (bodies[at], step["flows"])
+        for _, tree in sorted(trees.items())
+        for step in tree["decisions"]
+        if (at := (step["time"], tree["trace"], step["span"])) in bodies
+    ]
 
 
 def signed_by(bundle: bytes, key: SealKey) -> bytes:

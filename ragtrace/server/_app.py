@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 from fastapi import FastAPI
 
@@ -38,6 +39,14 @@ __all__ = ["create_app"]
 DEFAULT_LIMITS = Limits()
 
 
+class _Follower(Protocol):
+    """Works in a thread of its own on what was stored."""
+
+    def start(self) -> None: ...
+    def note(self, spans: Iterable[SpanRecord], /) -> None: ...
+    def close(self) -> None: ...
+
+
 def create_app(
     store: Store,
     *,
@@ -65,27 +74,15 @@ def create_app(
     commit = GroupCommit(store.write, limits)
     sender = auth.sender if auth.senders_known or not certified else _anybody
     adopter = Adopter(policy)
-    settler = Settler(store, adopter)
-    chainer = Chainer(chain) if chain is not None else None
+    followers: list[_Follower] = [Settler(store, adopter)]
+    if chain is not None:
+        followers.append(Chainer(chain))
 
     def stored(spans: Sequence[SpanRecord]) -> None:
-        settler.note(spans)
-        if chainer is not None:
-            chainer.note(spans)
+        for one in followers:
+            one.note(spans)
 
     intake = Intake(commit, limits, sender, Inbound(limits), adopter.adopt, stored)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        settler.start()
-        if chainer is not None:
-            chainer.start()
-        yield
-        await commit.close()
-        await asyncio.to_thread(settler.close)
-        if chainer is not None:
-            await asyncio.to_thread(chainer.close)
-
     # The document, and no page that shows it: such a page loads scripts from elsewhere.
     app = FastAPI(
         title="ragtrace",
@@ -93,7 +90,7 @@ def create_app(
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=lifespan,
+        lifespan=_lifespan(commit, followers),
     )
     app.state.store = store
     app.state.auth = auth
@@ -102,17 +99,29 @@ def create_app(
     app.state.intake = intake
     app.state.chain = chain
     app.include_router(receiver(intake), include_in_schema=False)
-    app.include_router(asker)
-    app.include_router(linker)
-    app.include_router(bundler)
-    app.include_router(keeper)
-    app.include_router(keyholder)
-    app.include_router(replayer)
-    app.include_router(health)
+    for router in (asker, linker, bundler, keeper, keyholder, replayer, health):
+        app.include_router(router)
     explain(app, limits.retry_after_seconds)
     describe(app)
     add_dashboard(app, store, auth)
     return app
+
+
+def _lifespan(
+    commit: GroupCommit, followers: Sequence[_Follower]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What follows the intake begins with the server, and ends once all is stored."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        for one in followers:
+            one.start()
+        yield
+        await commit.close()
+        for one in followers:
+            await asyncio.to_thread(one.close)
+
+    return lifespan
 
 
 def _anybody(_: Peer) -> Sender:

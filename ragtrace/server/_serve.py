@@ -48,6 +48,11 @@ CONNECTIONS: Final = 512
 DRAIN_SECONDS: Final = 30
 """How long requests in hand may take when the server is told to stop."""
 
+OPEN: Final = (
+    "server: {host} can be reached from elsewhere, and anybody could send: "
+    "expected RAGTRACE_ACCESS to name a file of tokens, or --tls-client-ca"
+)
+
 _log: Final = logging.getLogger("ragtrace.server")
 
 
@@ -91,22 +96,17 @@ def serve(
     certified = tls is not None and tls.client_ca is not None
     with closing(_listen(host, port)) as listening:
         at: tuple[str, int] = listening.getsockname()[:2]
-        alone = is_loopback(at[0]) and not behind_proxy
-        if not (certified or auth.senders_known or alone):
-            raise ConfigError(
-                f"server: {host} can be reached from elsewhere, and anybody could send: "
-                "expected RAGTRACE_ACCESS to name a file of tokens, or --tls-client-ca"
-            )
+        if not (certified or auth.senders_known or (is_loopback(at[0]) and not behind_proxy)):
+            raise ConfigError(OPEN.format(host=host))
         with Store.open(store_url, vault_key()) as store:
             app = create_app(
                 store, auth=auth, certified=certified, policy=labels, chain=_chain(store, address)
             )
             scheme = "https" if tls is not None else "http"
-            url = _url(scheme, *at)
-
             with _noted(address) as note, kept(store, retention), _interruptible():
 
                 def started(grpc_at: int | None) -> None:
+                    url = _url(scheme, *at)
                     note(url)
                     if ready is not None:
                         ready(url, _url(scheme, at[0], grpc_at) if grpc_at is not None else None)

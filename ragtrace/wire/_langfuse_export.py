@@ -60,6 +60,24 @@ def langfuse_span(row: Mapping[str, Any], trace: Mapping[str, Any] | None = None
     start = said.moment("startTime", "start_time")
     if start is None:
         raise WireError("Langfuse observation: expected startTime")
+    return SpanRecord(
+        trace_id=said.required(32, "traceId", "trace_id"),
+        span_id=said.required(16, "id"),
+        parent_span_id=said.identifier(16, "parentObservationId", "parent_observation_id"),
+        name=said.text("name"),
+        kind="Internal",
+        service=said.text("environment") or whole.text("environment"),
+        scope=_SCOPE,
+        start_ns=start,
+        end_ns=max(said.moment("endTime", "end_time") or start, start),
+        status="Error" if said.get("level") == "ERROR" else "Unset",
+        status_message=said.text("statusMessage", "status_message"),
+        attributes=_attributes(said, whole),
+    )
+
+
+def _attributes(said: Exported, whole: Exported) -> dict[str, str]:
+    """What an observation says, and what the trace it is of says of it."""
     attributes = {"langfuse.observation.type": said.text("type").lower()}
     for name, fields in (
         ("langfuse.observation.input", ("input",)),
@@ -82,20 +100,7 @@ def langfuse_span(row: Mapping[str, Any], trace: Mapping[str, Any] | None = None
         value = said.text(*of_trace) or whole.text(*of_trace)
         if value:
             attributes[name] = value
-    return SpanRecord(
-        trace_id=said.required(32, "traceId", "trace_id"),
-        span_id=said.required(16, "id"),
-        parent_span_id=said.identifier(16, "parentObservationId", "parent_observation_id"),
-        name=said.text("name"),
-        kind="Internal",
-        service=said.text("environment") or whole.text("environment"),
-        scope=_SCOPE,
-        start_ns=start,
-        end_ns=max(said.moment("endTime", "end_time") or start, start),
-        status="Error" if said.get("level") == "ERROR" else "Unset",
-        status_message=said.text("statusMessage", "status_message"),
-        attributes=attributes,
-    )
+    return attributes
 
 
 def _object(metadata: Any) -> Iterator[tuple[str, Any]]:
