@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Final
 
@@ -57,9 +58,6 @@ class Index:
     """
 
     def __init__(self) -> None:
-        self._clear()
-
-    def _clear(self) -> None:
         self._rows, self._seeds = Rows(), Seeds()
         self._numbers: dict[str, int] = {}
         self._chunks: list[tuple[str, Skeleton] | None] = []
@@ -82,17 +80,14 @@ class Index:
 
     def remove(self, digest: str) -> None:
         """Forget a chunk; forgetting one that is not there changes nothing."""
-        number = self._numbers.pop(digest, None)
+        number = self._numbers.get(digest)
         if number is None:
             return
-        self._alive[number] = False
-        self._chunks[number] = None
-        for memory in (self._tiny, self._repeating, self._offsets):
-            memory.pop(number, None)
+        self._forget(number)
+        del self._numbers[digest]
         if 2 * len(self._numbers) < len(self._chunks):
-            left = [chunk for chunk in self._chunks if chunk is not None]
-            self._clear()
-            self._take_in(left)
+            with suppress(MemoryError):  # what is forgotten takes its room for a while longer
+                self._shrink()
 
     def attribute(self, messages: Sequence[Message] | Reading) -> list[Attribution]:
         """Every chunk found in ``messages``, with its verdict and its ranges in both texts.
@@ -160,23 +155,52 @@ class Index:
         new = set(heads.tolist()) - self._crowds
         if not new:
             return set()
-        self._crowds |= new
         some = np.array(sorted(new))
         _, seeds = self._seeds.expand(some, some, len(self._seeds))
+        self._crowds |= new
         return set(self._seeds.owners[seeds].tolist())
 
     def _take_in(self, new: Sequence[tuple[str, Skeleton]]) -> None:
+        """All of these or, where that fails, none: their numbers are nobody's then."""
         if not new:
             return
-        for number, (digest, bones) in enumerate(new, len(self._rows)):
-            self._numbers[digest] = number
-            self._chunks.append((digest, bones))
-            if MIN_WHOLE <= len(bones.symbols) < SURELY_FOUND:
-                self._tiny[number] = bones.symbols
+        start = self._rows.add([bones.codes() for _, bones in new])
+        first = len(self._rows) - len(new)
+        self._make_room()
+        try:
+            self._keep_seeds(start, new)
+            for number, (digest, bones) in enumerate(new, first):
+                self._chunks[number] = digest, bones
+                if MIN_WHOLE <= len(bones.symbols) < SURELY_FOUND:
+                    self._tiny[number] = bones.symbols
+                self._numbers[digest] = number
+            self._alive[first : len(self._chunks)] = True
+        except BaseException:
+            for number, (digest, _) in enumerate(new, first):
+                self._numbers.pop(digest, None)
+                self._forget(number)
+            raise
+
+    def _make_room(self) -> None:
+        """As many chunks as there are rows."""
+        self._chunks += [None] * (len(self._rows) - len(self._chunks))
         while len(self._chunks) > len(self._alive):
             self._alive = np.concatenate([self._alive, np.zeros_like(self._alive)])
-        self._alive[len(self._rows) : len(self._chunks)] = True
-        start = self._rows.add([bones.codes() for _, bones in new])
+
+    def _forget(self, number: int) -> None:
+        for memory in (self._tiny, self._repeating, self._offsets):
+            memory.pop(number, None)
+        self._alive[number] = False
+        self._chunks[number] = None
+
+    def _shrink(self) -> None:
+        """Make room of what was forgotten."""
+        left = Index()
+        left._take_in([self._known(number) for number in self._numbers.values()])
+        vars(self).update(vars(left))
+
+    def _keep_seeds(self, start: int, new: Sequence[tuple[str, Skeleton]]) -> None:
+        """Keep the seeds of chunks whose rows begin at ``start`` and are the last."""
         if len(new) == 1:  # as what a model has just said
             size = len(new[0][1].symbols)
             if size >= SURELY_FOUND:

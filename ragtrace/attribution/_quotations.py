@@ -176,7 +176,7 @@ class Quotations:
             row = Row([skeleton(text).symbols for text in others.values()])
             self._forget(self._passages.in_common(NOBODY * len(others), row)[1])
             self._new_others = {}
-        new, self._new = self._new, {}
+        new = self._new
         if not new:
             return
         names, bones = list(new), [skeleton(text) for text in new.values()]
@@ -189,6 +189,7 @@ class Quotations:
             if known is not None and not self._holds_tiny(bones[place].symbols):
                 self._quotable[name] = known
                 self._texts.add(known.whole)
+        self._new = {}
 
     def _forget(self, digests: Iterable[str]) -> None:
         for digest in digests:

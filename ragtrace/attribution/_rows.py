@@ -21,7 +21,7 @@ class Rows:
     """Chunks' symbols behind each other, numbered in the order they were added."""
 
     def __init__(self) -> None:
-        self._reserve(1 << 14)
+        self._codes = _empty(1 << 14)
         self._starts = np.zeros(64, np.int64)
         self._sizes = np.zeros(64, np.int64)
         self._size, self._count = PADDING, 0
@@ -35,31 +35,36 @@ class Rows:
         return self._codes
 
     def add(self, chunks: Sequence[Codes]) -> int:
-        """Append chunks, each at a multiple of KEPT; where the first begins."""
+        """Append chunks, each at a multiple of KEPT; where the first begins.
+
+        Where that fails, none of them is appended.
+        """
         sizes = np.array([len(codes) for codes in chunks], np.int64)
         ends = self._size + np.cumsum(sizes // KEPT * KEPT + KEPT)  # one symbol between, at least
         starts = np.concatenate([[self._size], ends[:-1]])
-        if ends[-1] + PADDING > len(self._codes):
-            before = self._codes
-            self._reserve(2 * max(len(before), int(ends[-1]) + PADDING))
-            self._codes[: len(before)] = before
+        end, count = int(ends[-1]), self._count + len(chunks)
+        self._make_room(end, count)
+        self._codes[self._size : end] = _BETWEEN  # there may be some of what failed
         for start, codes in zip(starts.tolist(), chunks, strict=True):
             self._codes[start : start + len(codes)] = codes
-        count = self._count + len(chunks)
-        while count > len(self._starts):
-            self._starts = np.concatenate([self._starts, np.zeros_like(self._starts)])
-            self._sizes = np.concatenate([self._sizes, np.zeros_like(self._sizes)])
         self._starts[self._count : count], self._sizes[self._count : count] = starts, sizes
-        self._size, self._count = int(ends[-1]), count
-        return int(starts[0])
+        first, self._size, self._count = self._size, end, count
+        return first
 
     @property
     def end(self) -> int:
         """Where the next chunk would begin."""
         return self._size
 
-    def _reserve(self, size: int) -> None:
-        self._codes = np.full(size, _BETWEEN, np.uint32)
+    def _make_room(self, end: int, count: int) -> None:
+        if end + PADDING > len(self._codes):
+            codes = _empty(2 * max(len(self._codes), end + PADDING))
+            codes[: len(self._codes)] = self._codes
+            self._codes = codes
+        while count > len(self._starts):
+            more = np.zeros_like(self._starts)
+            starts, sizes = (np.concatenate([one, more]) for one in (self._starts, self._sizes))
+            self._starts, self._sizes = starts, sizes
 
     def sizes(self, numbers: Places) -> Places:
         """Symbols of each chunk."""
@@ -69,3 +74,7 @@ class Rows:
         """Which chunk each place is in, and which place it is in there."""
         numbers = np.searchsorted(self._starts[: self._count], places, "right") - 1
         return numbers, places - self._starts[numbers]
+
+
+def _empty(size: int) -> Codes:
+    return np.full(size, _BETWEEN, np.uint32)

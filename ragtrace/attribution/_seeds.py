@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ time than one of them by itself."""
 _SINGLY: Final = 8
 """Hashes up to which it is quicker to look for each by itself."""
 
+_Number = TypeVar("_Number", bound=np.generic)
+
 _NONE: Final = -1
 _NOWHERE: Final[Places] = np.zeros(0, np.int64)
 
@@ -64,6 +66,7 @@ class Seeds:
         self.places = np.zeros(0, np.int64)
         self.owners = np.zeros(0, np.int64)
         self._size = self._linked = 0
+        self._torn = False  # whether linking was broken off
         self._clear(_SMALLEST)
 
     def _clear(self, bits: int) -> None:
@@ -84,9 +87,7 @@ class Seeds:
         self.places[first:size], self.owners[first:size] = places, owners
         self._size = size
         if size << _ROOM > len(self._slots):
-            self._clear((size << _ROOM).bit_length())
-            self._linked = 0
-            self._link_waiting()
+            self._link_waiting((size << _ROOM).bit_length())
         elif size - self._linked > _WAITING:
             self._link_waiting()
         else:
@@ -94,6 +95,8 @@ class Seeds:
 
     def find(self, hashes: Hashes) -> tuple[Places, Places, Places]:
         """Which of ``hashes`` are seeds: their indices, the first seed each, and its copies."""
+        if self._torn:
+            self._link_waiting(self._bits)
         marks = hashes >> np.uint32(32 - self._bits - _MARKS)
         there = self._marks.take(marks)
         own = hashes.astype(np.uint8)
@@ -172,18 +175,34 @@ class Seeds:
         return _joined(at), _joined(found)
 
     def _reserve(self, size: int) -> None:
-        more = max(size, 2 * len(self._hashes)) - len(self._hashes)
-        if size > len(self._hashes):
-            self._hashes = np.concatenate([self._hashes, np.zeros(more, np.uint32)])
-            self._next = np.concatenate([self._next, np.zeros(more, np.int32)])
-            self._same = np.concatenate([self._same, np.zeros(more, np.int32)])
-            self._copies = np.concatenate([self._copies, np.zeros(more, np.int32)])
-            self.places = np.concatenate([self.places, np.zeros(more, np.int64)])
-            self.owners = np.concatenate([self.owners, np.zeros(more, np.int64)])
+        if size <= len(self._hashes):
+            return
+        more = max(size - len(self._hashes), len(self._hashes))
+        columns = (  # all, before any takes its place: there may be no room for the last
+            _longer(self._hashes, more),
+            _longer(self._next, more),
+            _longer(self._same, more),
+            _longer(self._copies, more),
+            _longer(self.places, more),
+            _longer(self.owners, more),
+        )
+        self._hashes, self._next, self._same, self._copies, self.places, self.owners = columns
 
-    def _link_waiting(self) -> None:
-        first, self._linked = self._linked, self._size
-        self._link(first, self._hashes[first : self._size])
+    def _link_waiting(self, bits: int | None = None) -> None:
+        """Link what waits; with ``bits`` all there is, in tables of that size.
+
+        Where that fails, all is linked anew before anything is looked for.
+        """
+        try:
+            if bits is not None:
+                self._torn = False
+                self._linked = 0
+                self._clear(bits)
+            first, self._linked = self._linked, self._size
+            self._link(first, self._hashes[first : self._size])
+        except BaseException:
+            self._torn = True
+            raise
 
     def _link(self, first: int, hashes: Hashes) -> None:
         if not len(hashes):
@@ -224,6 +243,10 @@ class Seeds:
         self._slots[slots[::-1]] = heads[::-1]
         self._first[slots[::-1]] = hashes[::-1]
         self._shared[slots[self._next[heads] >= 0]] = True
+
+
+def _longer(column: NDArray[_Number], more: int) -> NDArray[_Number]:
+    return np.concatenate([column, np.zeros(more, column.dtype)])
 
 
 def _joined(parts: Sequence[NDArray[np.integer[Any]]]) -> Places:

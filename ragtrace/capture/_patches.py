@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Final
 
+from ragtrace.capture._lock import renewed_in_child
+
 __all__ = ["Patches"]
 
 _ON_SUBCLASS: Final = "__init_subclass__"
@@ -44,7 +46,8 @@ class Patches:
 
     def __init__(self) -> None:
         self._patches: list[_Patch] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        renewed_in_child(self)  # what was half done then is inert after ``undo``, as all the rest
         self.missing: list[str] = []
         self._entries: list[tuple[type, tuple[str, ...]]] = []
         self.active = True

@@ -9,6 +9,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from ragtrace.attribution import Index, Quotations, read
+from ragtrace.attribution._fold import Places
+from ragtrace.attribution._matcher import COMMON
+from ragtrace.attribution._seeds import Seeds
 from ragtrace.model import Chunk, Message
 from tests.prose import chunk, prose
 
@@ -178,6 +181,32 @@ def test_what_could_not_be_compared_is_compared_again(monkeypatch: pytest.Monkey
     shelf.add_other(f"{prose(61, 20)} {PASSAGES[2][50:150]}")
     with monkeypatch.context() as patch:
         patch.setattr(Index, "in_common", _out_of_memory)
+        with pytest.raises(MemoryError):
+            shelf.quotations.find(messages, known)
+    assert not shelf.quotations.are_strange(PASSAGES)
+    assert shelf.quotations.find(messages, known) is None
+
+
+@pytest.mark.parametrize("most", [0, COMMON])
+def test_a_passage_that_could_not_be_compared_is_compared_again(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """One that is known is not told by itself where the new one has as much of what was said."""
+    shelf = Shelf()
+    known = [shelf.add(text).digest for text in PASSAGES]
+    messages = [Message("user", "\n".join(PASSAGES[:3]))]
+    assert shelf.agrees(messages, known) is True
+    for number in range(COMMON + 1):  # more of them are boilerplate
+        shelf.add(f"{PASSAGES[2]} {prose(61 + number, 20)}")
+    expand = Seeds.expand
+
+    def narrow(seeds: Seeds, places: Places, heads: Places, each: int) -> tuple[Places, Places]:
+        if each > most:
+            raise MemoryError
+        return expand(seeds, places, heads, each)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Seeds, "expand", narrow)
         with pytest.raises(MemoryError):
             shelf.quotations.find(messages, known)
     assert not shelf.quotations.are_strange(PASSAGES)

@@ -24,10 +24,8 @@ from ragtrace.labels import Lattice
 from ragtrace.model import Label, Message
 from ragtrace.testing import recording
 from ragtrace.wire import names
+from tests.forked import PATIENCE, forks, goes_on_in_child
 from tests.prose import chunk, prose
-
-PATIENCE = 30.0
-"""Seconds after which something has come to a halt; it is done in a moment, or never."""
 
 
 def ends(act: Callable[[], None]) -> bool:
@@ -175,8 +173,7 @@ def test_a_bell_that_was_rung_is_heard_by_who_waits_next() -> None:
     assert not bell.rung and not bell._rings.qsize()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking with threads
+@forks
 def test_a_fork_waits_for_a_thread_that_is_in_the_ledger() -> None:
     """Its child finds a ledger that is whole, and that nobody holds."""
     ledger, inside = Ledger(), threading.Event()
@@ -192,7 +189,7 @@ def test_a_fork_waits_for_a_thread_that_is_in_the_ledger() -> None:
     inside.wait(PATIENCE)
     child = os.fork()
     if not child:
-        signal.alarm(int(PATIENCE))
+        signal.alarm(PATIENCE)
         try:
             seen = ledger.attribute([Message("user", prose(5, 40))])
             os._exit(0 if len(seen.found) == 1 else 1)
@@ -203,31 +200,18 @@ def test_a_fork_waits_for_a_thread_that_is_in_the_ledger() -> None:
     ledger.add([chunk(prose(6, 40))])
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
+@forks
 def test_what_another_thread_held_is_free_in_a_forked_child() -> None:
     """A request that is open, its taint, and the table of letters go on in a worker."""
     with recording(instrument=False):
         runtime = current()
         assert runtime is not None
-        request = runtime.request("customer")
-        held, over = threading.Event(), threading.Event()
+        request, learning = runtime.request("customer"), _fold._TABLE._learning
 
-        def hold() -> None:
-            with request._lock, request.taint.lock, _fold._TABLE._learning:
-                held.set()
-                over.wait(PATIENCE)
-
-        thread = threading.Thread(target=hold)
-        thread.start()
-        held.wait(PATIENCE)
-        child = os.fork()
-        if child == 0:
-            signal.alarm(int(PATIENCE))  # what waits for ever dies of it
+        def go_on() -> None:
             request.saw([chunk(prose(1))])
             request.taint.add(Lattice(("a", "b")), (Label("b"), ()))
             with _fold._TABLE._learning:
-                os._exit(0)
-        over.set()
-        thread.join()
-        assert os.waitpid(child, 0)[1] == 0
+                pass
+
+        assert goes_on_in_child(go_on, request._lock, request.taint.lock, learning)

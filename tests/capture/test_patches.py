@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ragtrace.capture import Patches
+from tests.forked import forks, goes_on_in_child
 
 
 class Framework:
@@ -57,3 +58,20 @@ def test_what_another_has_wrapped_around_ours_stays() -> None:
     second.undo()
     assert Framework.__dict__["ask"] is theirs
     Framework.ask = original  # type: ignore[method-assign]
+
+
+@forks
+def test_a_worker_defines_classes_whoever_was_patching_when_it_was_forked() -> None:
+    """A subclass that is defined in it is patched, and put back with the others."""
+    original = Framework.__dict__["ask"]
+    patches = Patches()
+    patches.overrides(Framework, ["ask"], noting("ours"))
+
+    def define() -> None:
+        own = type("Own", (Framework,), {"ask": lambda self: ["own"]})
+        assert own().ask() == ["ours", "own"]
+        patches.undo()
+        assert own().ask() == ["own"] and Framework.__dict__["ask"] is original
+
+    assert goes_on_in_child(define, patches._lock)
+    patches.undo()

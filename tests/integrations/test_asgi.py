@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -36,6 +37,7 @@ from ragtrace.errors import ConfigError
 from ragtrace.testing import Recorder, recording
 from ragtrace_asgi import Claims, Jwt, Proxy, UnknownCaller
 from ragtrace_asgi._keys import COOL_DOWN, FRESH, STALE, Keys
+from tests.forked import PATIENCE, forks, goes_on_in_child
 from tests.integrations.conftest import Start
 from tests.integrations.kit import SECRET, Kit, joined, leaks
 from tests.integrations.scripted import Scripted
@@ -310,6 +312,60 @@ def test_keys_are_believed_for_a_while_where_nobody_answers(secret: Any) -> None
     clock.now = STALE
     with pytest.raises(LookupError, match="no keys"):
         look(keys, "a")
+
+
+def test_who_comes_while_the_first_keys_are_asked_for_waits_for_them(secret: Any) -> None:
+    """Only where there are none yet: a caller whose key is known does not wait for others'."""
+    clock, place = Clock(), Place(jwk(secret, "a"))
+    coming, answered = threading.Event(), threading.Event()
+
+    def slowly() -> dict[str, Any]:
+        coming.set()
+        answered.wait(PATIENCE)
+        return place()
+
+    keys = Keys(slowly, clock)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(look, keys, "a")
+        coming.wait(PATIENCE)
+        others = [pool.submit(look, keys, "a") for _ in range(3)]
+        assert keys.due("a")
+        answered.set()
+        assert all(one.result(PATIENCE) for one in (first, *others)) and place.asked == 1
+        clock.now = FRESH
+        coming.clear()
+        answered.clear()
+        again = pool.submit(look, keys, "a")
+        coming.wait(PATIENCE)
+        assert look(keys, "a") and not again.done()
+        answered.set()
+        assert again.result(PATIENCE) and place.asked == 2
+
+
+@forks
+def test_a_worker_that_is_forked_while_keys_are_asked_for_asks_itself(secret: Any) -> None:
+    """The answer to the other question comes to another process."""
+    keys = Keys(Place(jwk(secret, "a")), Clock())
+    coming, over = threading.Event(), threading.Event()
+    fetch = keys._fetch
+
+    def never() -> dict[str, Any]:
+        coming.set()
+        over.wait(PATIENCE)
+        raise OSError("gone")
+
+    keys._fetch = never
+    asking = threading.Thread(target=keys.refresh, args=("a",))
+    asking.start()
+    coming.wait(PATIENCE)
+
+    def ask() -> None:
+        keys._fetch = fetch
+        assert look(keys, "a")
+
+    assert goes_on_in_child(ask)
+    over.set()
+    asking.join()
 
 
 def test_keys_that_sign_nothing_are_no_keys(secret: Any) -> None:

@@ -14,6 +14,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from jwt import PyJWK, PyJWTError
 
+from ragtrace.capture import renewed_in_child
 from ragtrace.errors import ConfigError
 
 __all__ = ["Keys", "checked", "fetched"]
@@ -62,7 +63,8 @@ class Keys:
     ) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        renewed_in_child(self)
         self._held: _Held | None = None
         self._asked: float | None = None
 
@@ -78,11 +80,14 @@ class Keys:
         with self._lock:
             if not self.due(kid):
                 return
-            self._asked = self._clock()
+            asked = self._clock()
+            if self._held is not None:  # which others go on with, instead of waiting
+                self._asked = asked
             try:
-                self._held = _Held(_keys(self._fetch()), self._asked)
+                self._held = _Held(_keys(self._fetch()), asked)
             except Exception as error:
                 _log.warning("ragtrace: the keys of tokens cannot be had: %s", type(error).__name__)
+            self._asked = asked
 
     def get(self, kid: str | None) -> Any:
         """The key of this id; where a token names none, the only one that there is.
