@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ragtrace.attribution._cover import Cover
-from ragtrace.model import Attribution, Message, Span
+from ragtrace.model import Attribution, Message
 
 __all__ = ["Account", "account"]
 
@@ -90,17 +90,15 @@ def _claim(claimed: Cover, cover: Cover) -> int:
 
 
 def _of(found: Iterable[Attribution], messages: Sequence[Message]) -> Cover:
-    return Cover.of(
-        [_stretched(messages[span.message].text, span) for one in found for span in one.spans]
-    )
-
-
-def _stretched(text: str, span: Span) -> tuple[int, int, int]:
-    """A span with what goes with it on either side."""
-    start, end = span.start, span.end
-    first, last = max(0, start - _TRAILING), min(len(text), end + _TRAILING)
-    while start > first and not text[start - 1].isalnum():
-        start -= 1
-    while end < last and not text[end].isalnum():
-        end += 1
-    return span.message, start, end
+    """The places of what was found, each stretch with what goes with it on either side."""
+    stretches = []
+    for one in found:
+        for message, start, end, *_ in one.spans:
+            text = messages[message].text
+            first, last = max(0, start - _TRAILING), min(len(text), end + _TRAILING)
+            while start > first and not text[start - 1].isalnum():
+                start -= 1
+            while end < last and not text[end].isalnum():
+                end += 1
+            stretches.append((message, start, end))
+    return Cover.of(stretches)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from ragtrace.attribution._fold import Codes
 
-__all__ = ["KEPT", "LOOKED_UP", "SURELY_FOUND", "Hashes", "K", "kgrams"]
+__all__ = ["KEPT", "LOOKED_UP", "SURELY_FOUND", "Hashes", "K", "kgrams", "seeds_of"]
 
 Hashes = NDArray[np.uint32]
 
@@ -30,6 +31,9 @@ SURELY_FOUND: Final = K + KEPT * LOOKED_UP - 1
 """Symbols of a shared run that always holds a seed: 31. A shorter one may be found in one chunk
 and missed in another that has it too, and so tells nothing."""
 
+_BETWEEN: Final = "\x00"
+"""Stands between two texts; no text folds to it, and no chunk has a K-gram with it."""
+
 _MIX: Final = np.uint32(secrets.randbits(32) | 1)
 _MIX_AGAIN: Final = np.uint32(secrets.randbits(32) | 1)
 _BASE: Final = secrets.randbits(32) | 1
@@ -47,9 +51,30 @@ def kgrams(codes: Codes, every: int = 1) -> Hashes:
     """
     if len(codes) < K:
         return np.zeros(0, np.uint32)
+    return _of_mixed(_mixed(codes), every)
+
+
+def seeds_of(texts: Sequence[str]) -> Hashes:
+    """The same at every place of some texts, and none that goes from one into the next."""
+    symbols = _BETWEEN.join(texts)
+    if len(symbols) < K:
+        return np.zeros(0, np.uint32)
+    if not symbols.isascii():
+        return kgrams(np.frombuffer(symbols.encode("utf-32-le"), np.uint32))
+    return _of_mixed(_ASCII.take(np.frombuffer(symbols.encode(), np.uint8)), 1)
+
+
+def _mixed(codes: Codes) -> Codes:
     mixed = codes * _MIX
     mixed ^= mixed >> np.uint32(15)
     mixed *= _MIX_AGAIN
+    return mixed
+
+
+_ASCII: Final = _mixed(np.arange(128, dtype=np.uint32))
+
+
+def _of_mixed(mixed: Codes, every: int) -> Hashes:
     four = _doubled(_doubled(mixed, 1), 2)
     sixteen = _doubled(_doubled(four, 4), 8)
     hashes = sixteen[:-4:every] * _POWERS[4]

@@ -108,9 +108,9 @@ class Index:
         """The chunks by digest: what is found of several comes in the order of their numbers."""
         return self._numbers
 
-    def holds_seed(self, row: Row) -> bool:
-        """Whether any K-gram of ``row`` may be one that is looked for: if not, nothing is found."""
-        return bool(len(self._seeds.find(row.hashes)[0]))
+    def may_hold(self, hashes: Hashes) -> bool:
+        """Whether any of these K-grams may be one that is looked for: if not, nothing is found."""
+        return bool(len(self._seeds.find(hashes)[0]))
 
     @property
     def has_tiny(self) -> bool:

@@ -102,12 +102,13 @@ class Templates:
             found: What of documents is in it.
             documents: The document of each chunk that was found.
         """
+        held = _held(found, documents)
         for number, message in enumerate(messages):
             if message.role != "system" and number != len(messages) - 1:
                 continue
-            held = _Held(number, found, documents)
-            head = message.text[: held.first(len(message.text))]
-            tail = message.text[held.last() :]
+            head = tail = message.text
+            if number in held:
+                head, tail = held[number].around(message.text)
             if len(head) >= KEY:
                 _note(self._heads, (message.role, head[:KEY]), head[:LONGEST], turn, _head)
             if len(tail) >= KEY:
@@ -124,9 +125,9 @@ class Templates:
             found: What of documents is in the prompt.
             documents: The document of each chunk that was found.
         """
-        if not static:
+        if not static or all([one.verdict == "certain" for one in found]):
             return list(found)
-        held = _Messages(found, documents)
+        held = _held(found, documents)
         return [
             replace(one, verdict="explained", group=(TEMPLATE,))
             if one.verdict == "ambiguous" and _explains(static, held, one)
@@ -135,7 +136,7 @@ class Templates:
         ]
 
 
-def _explains(static: Cover, held: _Messages, one: Attribution) -> bool:
+def _explains(static: Cover, held: Mapping[int, _Held], one: Attribution) -> bool:
     return all(
         static.holds(span.message, span.start, span.end)
         and held[span.message].widely_shared(span.start, span.end)
@@ -179,41 +180,27 @@ def _note(
     edge.meet(text, turn, agreeing)
 
 
-class _Held:
-    """What documents hold of one message.
+class _Held(dict[tuple[int, int], set[str]]):
+    """What documents hold of one message: of each stretch, which have it."""
 
-    Args:
-        number: Of the message.
-        found: What of documents is in the prompt.
-        documents: The document of each chunk that was found.
-    """
+    __slots__ = ()
 
-    def __init__(
-        self, number: int, found: Sequence[Attribution], documents: Mapping[str, str]
-    ) -> None:
-        self._documents: dict[tuple[int, int], set[str]] = {}
-        for one in found:
-            for span in one.spans:
-                if span.message == number:
-                    stretch = self._documents.setdefault((span.start, span.end), set())
-                    stretch.add(documents[one.chunk])
-
-    def first(self, otherwise: int) -> int:
-        """Where the first stretch begins that only a few documents have."""
-        ordered = sorted(self._documents)
-        return next((s for s, e in ordered if not self.widely_shared(s, e)), otherwise)
-
-    def last(self) -> int:
-        """Where the last of them ends; 0 where there is none."""
-        ordered = sorted(self._documents, key=itemgetter(1), reverse=True)
-        return next((e for s, e in ordered if not self.widely_shared(s, e)), 0)
+    def around(self, text: str) -> tuple[str, str]:
+        """Of the message what stands before the first stretch that only a few documents have, and
+        what stands behind the last; all of it twice where there is none.
+        """
+        first = next((s for s, e in sorted(self) if not self.widely_shared(s, e)), None)
+        if first is None:
+            return text, text
+        ordered = sorted(self, key=itemgetter(1), reverse=True)
+        return text[:first], text[next(e for s, e in ordered if not self.widely_shared(s, e)) :]
 
     def widely_shared(self, start: int, end: int) -> bool:
         """Whether SHARED documents have all of it."""
-        having = self._documents.get((start, end), set())
+        having = self.get((start, end), set())
         if len(having) >= SHARED:  # as of a footer, which all have just so
             return True
-        for (first, last), others in self._documents.items():
+        for (first, last), others in self.items():
             if first <= start and end <= last:
                 having = having | others
                 if len(having) >= SHARED:
@@ -221,12 +208,23 @@ class _Held:
         return False
 
 
-class _Messages(dict[int, _Held]):
-    """What documents hold of each message, looked up where it is asked for."""
+def _held(found: Sequence[Attribution], documents: Mapping[str, str]) -> dict[int, _Held]:
+    """What documents hold of each message of which they hold anything.
 
-    def __init__(self, found: Sequence[Attribution], documents: Mapping[str, str]) -> None:
-        self._given = found, documents
-
-    def __missing__(self, number: int) -> _Held:
-        held = self[number] = _Held(number, *self._given)
-        return held
+    Args:
+        found: What of documents is in the prompt.
+        documents: The document of each chunk that was found.
+    """
+    held: dict[int, _Held] = {}
+    for one in found:
+        document = documents[one.chunk]
+        for message, start, end, *_ in one.spans:
+            mine = held.get(message)
+            if mine is None:
+                mine = held[message] = _Held()
+            having = mine.get((start, end))
+            if having is None:
+                mine[start, end] = {document}
+            else:
+                having.add(document)
+    return held

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 
 from ragtrace.attribution import Account, Guard
 from ragtrace.capture._carried import carried_flow, with_carried
@@ -41,9 +40,6 @@ __all__ = ["Assembly", "assemble"]
 
 _KEPT_BACK = frozenset({Action.CONTEXT_ONLY})
 """May be in the prompt and may not be said."""
-
-
-_MESSAGE = attrgetter("message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +167,19 @@ def _kept_back(
 def _flows(policy: Policy, messages: Sequence[Message], given: Judgement) -> list[Flow]:
     flows = []
     decisions = given.ruling.decisions
-    role_of = [message.role for message in messages].__getitem__
+    roles = [message.role for message in messages]
+    alone: list[tuple[str, ...]] = [(role,) for role in roles]
     labels = labels_found(policy, given.ruling.answerable, given.chunks)
     for one, label in zip(given.found, labels, strict=True):
         chunk = given.chunks[one.chunk]
         if chunk.source.id == COMPLETION.id and _of_nothing(policy, chunk):
             continue
         decided = decisions.get(one.chunk) or given.ruling.about(policy, one)
-        roles = dict.fromkeys(map(role_of, map(_MESSAGE, one.spans)))
-        flows.append(Flow("prompt", chunk, label, decided, one, tuple(roles)))
+        if len(one.spans) == 1:
+            whose = alone[one.spans[0].message]
+        else:
+            whose = tuple(dict.fromkeys([roles[span.message] for span in one.spans]))
+        flows.append(Flow("prompt", chunk, label, decided, one, whose))
     return flows
 
 

@@ -73,6 +73,11 @@ class Completions:
     def __getitem__(self, digest: str) -> Derived:
         return self._known[digest]
 
+    @property
+    def waiting(self) -> Mapping[str, Chunk]:
+        """Those that are not findable yet."""
+        return self._waiting
+
     def get(self, digest: str) -> Derived | None:
         """What is known of the text of this digest."""
         return self._known.get(digest)

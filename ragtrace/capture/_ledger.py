@@ -95,6 +95,7 @@ class Ledger:
         """
         with self._lock:
             known = self._completions.add(made, lattice)
+            self._quotations.look_out(made.chunk.digest)
         self._publish(made)
         return known
 
@@ -144,7 +145,7 @@ class Ledger:
                 return self._seen(messages, found, (), None)
         reading = read(messages)
         with self._lock:
-            self._settle()  # more may have been said meanwhile
+            self._read_all()
             found = self._index.attribute(reading)
             return self._seen(messages, found, self._completions.attribute(reading), reading)
 
@@ -193,14 +194,21 @@ class Ledger:
                 return (), {}
         reading = read([Message("tool", text) for text in texts])
         with self._lock:
-            self._settle()
+            self._read_all()
             found = self._completions.attribute(reading)
             return found, {one.chunk: self._completions[one.chunk] for one in found}
 
     def _settle(self) -> None:
+        """See to it that what models have said lately is found, or looked out for."""
+        waiting = self._completions.waiting
+        if waiting and not self._quotations.looks_out(waiting.keys()):
+            self._read_all()
+
+    def _read_all(self) -> None:
         """Make findable what models have said lately, known to whatever is told by it."""
         for name, chunk in self._completions.settle().items():
             self._quotations.add_other(name, chunk.text)
+        self._quotations.read_all()
 
     def learn(self, turn: str, messages: Sequence[Message], seen: Seen) -> None:
         """Take note of a prompt of request ``turn``, for what all prompts have in common."""
@@ -208,7 +216,9 @@ class Ledger:
             self._templates.learn(turn, messages, seen.found, _documents(seen.chunks))
 
     def _add(self, chunks: Sequence[Chunk]) -> None:
-        self._index.add(*chunks)
+        if not all([chunk.digest in self._chunks for chunk in chunks]):
+            self._read_all()  # what is new is compared with all that was said
+            self._index.add(*chunks)
         for chunk in chunks:
             if chunk.digest not in self._chunks:
                 self._quotations.add(chunk.digest, chunk.text)

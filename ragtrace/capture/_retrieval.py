@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from ragtrace.capture._drawn import draw_documents
 from ragtrace.capture._failed import failed
 from ragtrace.capture._guarded import guarded
-from ragtrace.capture._labelled import labelled
+from ragtrace.capture._labelled import labelled, left_by, remembered
 from ragtrace.capture._ledger import Ledger
+from ragtrace.capture._made_from import MadeFrom
 from ragtrace.capture._released import released
 from ragtrace.capture._request import Request
 from ragtrace.capture._runtime import Runtime
@@ -21,28 +22,17 @@ from ragtrace.capture._spans import set_flows
 from ragtrace.capture._taint import Inherited
 from ragtrace.model import (
     Action,
-    Attribution,
     Audience,
     Chunk,
+    Decision,
     Flow,
-    Label,
     Message,
-    Origin,
     Passage,
     Source,
     digest,
     strictest,
 )
-from ragtrace.policy import (
-    COMPLETION,
-    Policy,
-    ancestry,
-    enforceable,
-    judge,
-    label_found,
-    redact_chunk,
-    says_more,
-)
+from ragtrace.policy import Labelled, enforceable, judge, judge_each, redact_chunk
 from ragtrace.wire import encode_decision, encode_documents, names
 
 __all__ = ["Retrieval", "enclosing_request"]
@@ -52,46 +42,18 @@ _open: ContextVar[Retrieval | None] = ContextVar("ragtrace_retrieval", default=N
 _KEPT: Final = frozenset({Action.ALLOW, Action.CONTEXT_ONLY})
 
 
-@dataclass(frozen=True, slots=True)
-class _MadeFrom:
-    """What some passages are made from: compressed, joined, widened, summed up by a model.
+class _Decided(NamedTuple):
+    """What is decided about a passage.
 
     Attributes:
-        found: By place of the passage, as its message.
-        chunks: By digest.
+        chunk: As it is to be remembered.
+        flow: As it is just now, with its decision.
+        left: What of it has left, where that is remembered.
     """
 
-    found: Sequence[Attribution]
-    chunks: Mapping[str, Chunk]
-
-    def inherit(self, policy: Policy, chunk: Chunk, place: int) -> Chunk:
-        """The chunk that the passage at ``place`` is, with the labels of what it is made from."""
-        own = [
-            replace(one, spans=spans)
-            for one in self.found
-            if (spans := tuple(span for span in one.spans if span.message == place))
-        ]
-        own = [one for one in own if self._is_behind(policy, one, chunk.label)]
-        if not own:
-            return chunk
-        inherited, origins = ancestry(policy, own, self.chunks)
-        return replace(
-            chunk,
-            label=policy.lattice.join([chunk.label, inherited]),
-            basis=f"{chunk.basis}+derived",
-            origins=tuple(one for one in origins if one.digest != chunk.digest),
-        )
-
-    def _is_behind(self, policy: Policy, one: Attribution, label: Label) -> bool:
-        """Whether a passage with this label may be made from it.
-
-        Where an answer quotes a page, it is the answer that has something of the page. Only what
-        was copied from stricter text than this passage says it is tells that it is a copy too.
-        """
-        known = self.chunks[one.chunk]
-        if known.source != COMPLETION or says_more(known, one.spans):
-            return True
-        return not policy.lattice.dominates(label, label_found(policy, known, one))
+    chunk: Chunk
+    flow: Flow
+    left: Inherited | None = None
 
 
 class Retrieval:
@@ -147,50 +109,44 @@ class Retrieval:
         A passage whose judging fails is blocked: a mark stands for it, and the prompt that
         the mark reaches is refused.
         """
-        flows: list[Flow] = []
-        texts: list[str | None] = []
-        found: list[Chunk] = []
         reader = self._request.reader(self._runtime.policy)
-        made_from: _MadeFrom | Exception | None = None
-        for place, passage in enumerate(passages):
-            if self._judged and digest(passage.text) in self._judged:
-                texts.append(passage.text)
-                continue
-            if made_from is None:
-                try:
-                    made_from = self._made_from(passages)
-                except Exception as error:  # of which each passage is told
-                    made_from = error
-            chunk, flow = self._decide(passage, place, made_from, reader)
-            found.append(chunk)
-            flows.append(flow)
-            texts.append(self._text(flow, reader))
-        self._remember(found, flows, texts, reader)
+        texts: list[str | None] = [passage.text for passage in passages]
+        new = list(range(len(passages)))
+        if self._judged:
+            new = [at for at in new if digest(passages[at].text) not in self._judged]
+        decided = self._decided(passages, new, reader) if new else []
+        for at, one in zip(new, decided, strict=True):
+            if one.flow.decision.action not in _KEPT:
+                texts[at] = self._text(one.flow, reader)
+        self._remember(decided, [texts[at] for at in new], reader)
         with guarded("retrieval flows"):
-            self._record(flows, reader)
+            self._record([one.flow for one in decided], reader)
         return texts
 
     def _remember(
-        self,
-        found: list[Chunk],
-        flows: list[Flow],
-        texts: Sequence[str | None],
-        reader: Audience,
+        self, decided: Sequence[_Decided], texts: Sequence[str | None], reader: Audience
     ) -> None:
         """Note what was found and what has left, for this request, this process and the search
         around this one.
         """
-        tainted = [left for flow in flows if (left := self._left(flow, reader)) is not None]
-        self._request.taint.add(self._runtime.policy.lattice, *tainted)
+        left = [one.left or self._left(one.flow, reader) for one in decided]
+        lattice = self._runtime.policy.lattice
+        self._request.taint.add(lattice, *[one for one in left if one is not None])
+        found = [one.chunk for one in decided]
         self._runtime.ledger.add(found)
         self._request.saw(found)
-        known = {chunk.text: chunk.digest for chunk in found}
-        self._judged.update(known.get(text) or digest(text) for text in texts if text is not None)
+        self._judged.update(
+            [
+                chunk.digest if text == chunk.text else digest(text)
+                for chunk, text in zip(found, texts, strict=True)
+                if text is not None
+            ]
+        )
         self._request.let(self._judged)
         if self._outer is not None and self._outer._request is self._request:
             self._outer._nested = True
             self._outer._judged |= self._judged
-            self._outer._inner += [*self._inner, *(flow.chunk for flow in flows)]
+            self._outer._inner += [*self._inner, *(one.flow.chunk for one in decided)]
 
     def end(self, error: BaseException | None = None) -> None:
         """Finish, with the error that the search raised if it did."""
@@ -209,10 +165,42 @@ class Retrieval:
                 self._span.set_status(Status(StatusCode.ERROR))
             self._span.end()
 
+    def _decided(
+        self, passages: Sequence[Passage], places: Sequence[int], reader: Audience
+    ) -> list[_Decided]:
+        """What is decided about the passages at ``places``, one for one."""
+        policy = self._runtime.policy
+        made_from: MadeFrom | Exception
+        try:
+            made_from = self._made_from(passages)
+        except Exception as error:  # of which each passage is told
+            made_from = error
+        known: list[_Decided | None] = [None for _ in places]
+        if not (isinstance(made_from, Exception) or made_from.found or policy.declassified.records):
+            known = self._again([passages[at] for at in places], reader)
+        return [
+            self._decide(passages[at], at, made_from, reader) if one is None else one
+            for at, one in zip(places, known, strict=True)
+        ]
+
+    def _again(self, passages: Sequence[Passage], reader: Audience) -> list[_Decided | None]:
+        """The same of those that are remembered, which no other text has anything to do with."""
+        policy = self._runtime.policy
+        known = remembered(policy, passages, self._asked, self._source)
+        there = [one for one in known if one is not None]
+        chunks, labels = [one.chunk for one in there], [one.label for one in there]
+        try:
+            said = iter(judge_each(policy, chunks, labels, reader))
+        except Exception:  # each is told by itself
+            return [None for _ in passages]
+        return [
+            None if one is None else _decided_as(one, passage, next(said))
+            for one, passage in zip(known, passages, strict=True)
+        ]
+
     def _decide(
-        self, passage: Passage, place: int, made_from: _MadeFrom | Exception, reader: Audience
-    ) -> tuple[Chunk, Flow]:
-        """The chunk as it is to be remembered, and what is decided about it as it is just now."""
+        self, passage: Passage, place: int, made_from: MadeFrom | Exception, reader: Audience
+    ) -> _Decided:
         policy = self._runtime.policy
         if passage.source == self._asked:
             passage = replace(passage, source=self._source)
@@ -229,9 +217,9 @@ class Retrieval:
             chunk = judged = Chunk.unjudged(passage, policy.lattice.strictest)
             label = chunk.label
             decision = failed(self._runtime, reader, error)
-        return chunk, Flow("retrieval", judged, label, decision)
+        return _Decided(chunk, Flow("retrieval", judged, label, decision))
 
-    def _made_from(self, passages: Sequence[Passage]) -> _MadeFrom:
+    def _made_from(self, passages: Sequence[Passage]) -> MadeFrom:
         """What the passages may be made from: inner chunks, and what a model has said."""
         texts = [passage.text for passage in passages]
         found, made = self._runtime.ledger.completions_in(texts)
@@ -244,7 +232,7 @@ class Retrieval:
             # What these have in common is no chance: the one was found by way of the other.
             sure += seen.found
             chunks |= seen.chunks
-        return _MadeFrom(sure, chunks)
+        return MadeFrom(sure, chunks)
 
     def _text(self, flow: Flow, reader: Audience) -> str | None:
         action = flow.decision.action
@@ -260,16 +248,14 @@ class Retrieval:
         """What has left this search; of a redacted chunk, what remains."""
         policy, chunk = self._runtime.policy, flow.chunk
         if flow.decision.action in _KEPT:
-            label = flow.label
-        elif flow.decision.action is Action.REDACT:
-            labels = [chunk.label, *(part.label for part in chunk.ranges)]
-            label = policy.lattice.join(
-                label for label in labels if policy.lattice.permits(reader, label)
-            )
-        else:
+            return left_by(chunk, flow.label)
+        if flow.decision.action is not Action.REDACT:
             return None
-        origin = Origin(chunk.document.id, chunk.source.id, chunk.digest, label)
-        return label, (origin, *chunk.origins)
+        labels = [chunk.label, *(part.label for part in chunk.ranges)]
+        label = policy.lattice.join(
+            label for label in labels if policy.lattice.permits(reader, label)
+        )
+        return left_by(chunk, label)
 
     def _start(self) -> Span:
         attributes: dict[str, str | bool | int | float] = {
@@ -301,6 +287,13 @@ class Retrieval:
                 chunk, level = flow.chunk, flow.label.level
                 subject = f"document:{chunk.document.id}"
                 self._runtime.vault.put("chunk", chunk.digest, level, chunk.text, subject)
+
+
+def _decided_as(known: Labelled, passage: Passage, decision: Decision) -> _Decided:
+    """What is decided about a passage that is labelled as it was before."""
+    chunk = known.chunk.at(passage.rank, passage.score)
+    left = known.left if decision.action in _KEPT else None
+    return _Decided(chunk, Flow("retrieval", chunk, known.label, decision), left)
 
 
 def enclosing_request() -> Request | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import replace
 from typing import Final
 
@@ -14,11 +15,16 @@ __all__ = ["Inherited", "Taint", "joined"]
 MOST: Final = 64
 """Origins kept, as of any derived text."""
 
+WAITING: Final = 64
+"""Steps of a request whose texts are noted and not joined yet; an agent may take thousands."""
+
 Inherited = tuple[Label, tuple[Origin, ...]]
 
 
 class Taint:
     """Grows and never fades. Safe to use from several threads.
+
+    What is noted is joined when it is asked for: most requests ask no other service.
 
     Attributes:
         lock: Held while it grows.
@@ -27,28 +33,35 @@ class Taint:
     def __init__(self) -> None:
         self.lock = threading.RLock()  # an abandoned stream may end in the midst of a step
         self._all: Inherited | None = None
+        self._noted: deque[tuple[Lattice, tuple[Inherited, ...]]] = deque()
 
     def add(self, lattice: Lattice, *several: Inherited) -> None:
         """Note texts of these labels, made of these documents, all at once.
 
         What everybody may read leaves none.
         """
-        least = lattice.public
-        noted = [one for one in several if one[0] is not least and one[0] != least]
-        if not noted:
-            return
-        with self.lock:
-            while True:
-                before = self._all
-                grown = joined(lattice, *([] if before is None else [before]), *noted)
-                if self._all is before:  # or this very thread has come back in between
-                    self._all = grown
-                    return
+        self._noted.append((lattice, several))
+        if len(self._noted) > WAITING:
+            self._join()
 
     @property
     def all(self) -> Inherited | None:
         """The join of it all, and its origins, the strictest first; ``None`` if nothing was."""
+        self._join()
         return self._all
+
+    def _join(self) -> None:
+        with self.lock:
+            while self._noted:
+                lattice, several = self._noted.popleft()
+                noted = [one for one in several if one[0] != lattice.public]
+                before = self._all
+                while noted:
+                    grown = joined(lattice, *([] if before is None else [before]), *noted)
+                    if self._all is before:  # or this very thread has come back in between
+                        self._all = grown
+                        break
+                    before = self._all
 
 
 def joined(lattice: Lattice, *several: Inherited) -> Inherited:

@@ -33,6 +33,7 @@ from ragtrace.policy._judge import judge_found
 from ragtrace.policy._lineage import COMPLETION, ancestry, derive, is_authority, says_more
 from ragtrace.policy._lines import LinedYaml
 from ragtrace.policy._lint import Concern, lint
+from ragtrace.policy._memory import Labelled
 from ragtrace.policy._policy import DEFAULT_REFUSAL, OnBlock, Policy
 from ragtrace.policy._prompt import (
     NOT_TAKEN_OUT,
@@ -56,7 +57,7 @@ from ragtrace.policy._redaction import (
     restricted,
 )
 from ragtrace.policy._rule import Rule
-from ragtrace.policy._ruling import judge
+from ragtrace.policy._ruling import judge, judge_each
 from ragtrace.policy._shape import check_shape
 from ragtrace.policy._sql import PolicySql, policy_as_sql
 from ragtrace.policy._transformations import transformed
@@ -83,6 +84,7 @@ __all__ = [
     "FailureKind",
     "Failures",
     "Files",
+    "Labelled",
     "LinedYaml",
     "OnBlock",
     "Outcome",
@@ -108,6 +110,7 @@ __all__ = [
     "is_authority",
     "judge",
     "judge_carried",
+    "judge_each",
     "judge_found",
     "judge_prompt",
     "judge_reader",

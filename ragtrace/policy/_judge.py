@@ -12,7 +12,31 @@ from ragtrace.policy._policy import Policy
 from ragtrace.policy._ruling import judge_each
 from ragtrace.policy._shared import Shared
 
-__all__ = ["judge_found"]
+__all__ = ["judge_alike", "judge_found"]
+
+
+def judge_alike(
+    policy: Policy,
+    found: Sequence[Attribution],
+    chunks: Mapping[str, Chunk],
+    audience: Audience,
+) -> dict[str, Decision] | None:
+    """The same as ``judge_found``, where nothing that was found depends on anything else.
+
+    So it is in most prompts: each chunk is there whole and on its own account, has one label, is
+    made from nothing, and all of them may be read, or none. ``None`` for any other prompt.
+    """
+    known = [chunks[one.chunk] for one in found]
+    if any([chunk.ranges or chunk.origins or chunk.released for chunk in known]):
+        return None
+    if not all(
+        [one.whole and one.verdict == "certain" and one.spans and not one.group for one in found]
+    ):
+        return None
+    said = judge_each(policy, known, [chunk.label for chunk in known], audience)
+    if len({decision.action is Action.ALLOW for decision in said}) > 1:
+        return None
+    return dict(zip([one.chunk for one in found], said, strict=True))
 
 
 def judge_found(

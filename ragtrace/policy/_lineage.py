@@ -65,6 +65,7 @@ def ancestry(
     labels = {one.chunk: label for one, label in zip(found, each, strict=True)}
     inherited: list[Label] = []
     origins: dict[tuple[str, str], Origin] = {}
+    kept = policy.memory.origins
     for one in found:
         template = TEMPLATE in one.group
         if not one.spans or (one.verdict == "explained" and not template):
@@ -74,7 +75,10 @@ def ancestry(
             label = _freest(policy, one, found, labels)
         inherited.append(label)
         if not chunk.origins and chunk.source.id != COMPLETION.id:
-            some: Iterable[Origin] = (_origin(policy, chunk, label),)
+            made = kept.get((chunk.digest, chunk.document.id, chunk.source.id))
+            if made is None or made.label is not label:
+                made = _origin(policy, chunk, label)
+            some: Iterable[Origin] = (made,)
         else:
             some = _origins(policy, chunk, one, label)
         for origin in some:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from ragtrace.model import Chunk, Decision, Origin
+from ragtrace.model import Chunk, Decision, Label, Origin
 
 if TYPE_CHECKING:
     from ragtrace.policy._shortlist import Shortlist
 
-__all__ = ["MAX_CHUNKS", "MAX_DECISIONS", "MAX_ORIGINS_KEPT", "MAX_SHORTLISTS", "Kept", "Memory"]
+__all__ = [
+    "MAX_CHUNKS",
+    "MAX_DECISIONS",
+    "MAX_ORIGINS_KEPT",
+    "MAX_SHORTLISTS",
+    "Kept",
+    "Labelled",
+    "Memory",
+]
 
 MAX_CHUNKS: Final = 4_096
 """Labelled passages that are kept, twice as many as a process remembers for attribution, which
@@ -48,6 +56,20 @@ class Kept(dict[K, V]):
         return answer
 
 
+class Labelled(NamedTuple):
+    """A passage as it was labelled.
+
+    Attributes:
+        chunk: At the place where it was first found.
+        label: Of all of it, its parts included.
+        left: What it leaves in a request that it is let into: that label, and what it is made of.
+    """
+
+    chunk: Chunk
+    label: Label
+    left: tuple[Label, tuple[Origin, ...]]
+
+
 class Memory:
     """Passages as they were labelled and decisions, each by all that it depends on, shortlists of
     rules, and documents as origins.
@@ -56,7 +78,7 @@ class Memory:
     __slots__ = ("chunks", "decisions", "origins", "shortlists")
 
     def __init__(self) -> None:
-        self.chunks: Kept[tuple[object, ...], Chunk] = Kept(MAX_CHUNKS)
+        self.chunks: Kept[tuple[object, ...], Labelled] = Kept(MAX_CHUNKS)
         self.decisions: Kept[tuple[object, ...], Decision] = Kept(MAX_DECISIONS)
         self.origins: Kept[tuple[str, str, str], Origin] = Kept(MAX_ORIGINS_KEPT)
         self.shortlists: Kept[tuple[object, ...], Shortlist] = Kept(MAX_SHORTLISTS)

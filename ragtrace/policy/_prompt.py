@@ -13,7 +13,7 @@ from typing import Final
 from ragtrace.attribution import TEMPLATE
 from ragtrace.model import Action, Attribution, Audience, Chunk, Decision, Label, strictest
 from ragtrace.policy._failures import FailureKind
-from ragtrace.policy._judge import judge_found
+from ragtrace.policy._judge import judge_alike, judge_found
 from ragtrace.policy._policy import Policy
 from ragtrace.policy._readable import without_readable
 from ragtrace.policy._ruling import judge
@@ -72,6 +72,9 @@ def judge_prompt(
         chunks: These as they are judged here, by digest.
         audience: For whom.
     """
+    alike = judge_alike(policy, found, chunks, audience)
+    if alike is not None:
+        return PromptRuling(found, alike)
     answerable = without_readable(policy, found, chunks, audience)
     decisions = judge_found(policy, answerable, dict(chunks), audience)
     for name, decision in decisions.items():

@@ -62,13 +62,13 @@ def judge_each(
     """
     made: list[Decision] = []
     last: Label | None = None
-    source: Source | None = None
+    source: tuple[object, ...] | None = None
     decision: Decision | None = None
     for chunk, label in zip(chunks, labels, strict=True):
-        same = label is last and (chunk.source is source or chunk.source == source)
-        if decision is None or not same or chunk.origins:
+        own = chunk.source.id, chunk.source.aliases
+        if decision is None or label is not last or own != source or chunk.origins:
             decision = judge(policy, chunk, label, audience)
-            last, source = label, chunk.source
+            last, source = label, own
             made.append(decision)
             if chunk.origins or _by_document(policy, chunk, label, audience):
                 decision = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -29,11 +30,17 @@ PARTS: Final = 56
 """Most attributes one span's flows take. A span keeps 128 unless told otherwise and forgets its
 oldest beyond that: 24 are its own, 48 OpenInference's documents."""
 
+QUOTED: Final = 4_096
+"""Ids kept as JSON, in less than 1 MB; a chunk's is about as long as its digest."""
+
 _ACCOUNTED: Final = tuple(part.name for part in fields(Account))
 _ACCOUNT: Final = "{" + ",".join(f'"{part}":%d' for part in _ACCOUNTED) + "}"
 _parts_of: Final = attrgetter(*_ACCOUNTED)
 
 AttributeValue = str | bool | int | float
+
+_quoted: Final = lru_cache(QUOTED)(as_json)
+"""An id as JSON: most are met again and again."""
 
 MIN_PART: Final = 64
 """Shortest value that is still split: under a limit shorter than one flow object, the
@@ -121,13 +128,13 @@ def _origin(
 
 def encode_documents(chunks: Sequence[Chunk]) -> str:
     """The documents of a retrieval as the GenAI conventions have them: id, and score if any."""
-    return as_json(
-        [
-            {"id": chunk.id} if score is None else {"id": chunk.id, "score": score}
-            for chunk in chunks
-            for score in (score_of(chunk.score),)
-        ]
-    )
+    said = [
+        f'{{"id":{_quoted(chunk.id)}}}'
+        if chunk.score is None or (score := score_of(chunk.score)) is None
+        else f'{{"id":{_quoted(chunk.id)},"score":{score!r}}}'
+        for chunk in chunks
+    ]
+    return f"[{','.join(said)}]"
 
 
 def encode_flows(
