@@ -65,8 +65,12 @@ def account(
     """
     claimed = _of(found, messages)
     retrieved = len(claimed)
-    of_derived = _claim(claimed, _of(derived, messages)) if derived else 0
-    of_template = _claim(claimed, template)
+    if derived:
+        claimed.update(_of(derived, messages))
+    of_derived = len(claimed) - retrieved
+    if template:
+        claimed.update(template)
+    of_template = len(claimed) - retrieved - of_derived
     last = max([at for at, one in enumerate(messages) if one.role == "user"], default=-1)
     user = history = unknown = 0
     for at, message in enumerate(messages):
@@ -78,15 +82,6 @@ def account(
         else:
             unknown += rest
     return Account(retrieved, of_derived, of_template, user, history, unknown)
-
-
-def _claim(claimed: Cover, cover: Cover) -> int:
-    """Characters of ``cover`` that nothing has claimed before; they are claimed now."""
-    if not cover:
-        return 0
-    count = sum(claimed.missing(cover))
-    claimed.update(cover)
-    return count
 
 
 def _of(found: Iterable[Attribution], messages: Sequence[Message]) -> Cover:

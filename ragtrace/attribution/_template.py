@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Final
 
 from ragtrace.attribution._cover import Cover
-from ragtrace.model import Attribution, Message
+from ragtrace.model import Attribution, Chunk, Message
 
 __all__ = ["TEMPLATE", "Templates"]
 
@@ -92,7 +92,7 @@ class Templates:
         turn: str,
         messages: Sequence[Message],
         found: Sequence[Attribution],
-        documents: Mapping[str, str],
+        chunks: Mapping[str, Chunk],
     ) -> None:
         """Take note of a prompt.
 
@@ -100,9 +100,9 @@ class Templates:
             turn: The request it is of.
             messages: The prompt.
             found: What of documents is in it.
-            documents: The document of each chunk that was found.
+            chunks: These chunks, by digest.
         """
-        held = _held(found, documents)
+        held = _held(found, chunks)
         for number, message in enumerate(messages):
             if message.role != "system" and number != len(messages) - 1:
                 continue
@@ -116,18 +116,18 @@ class Templates:
 
     @staticmethod
     def settle(
-        static: Cover, found: Sequence[Attribution], documents: Mapping[str, str]
+        static: Cover, found: Sequence[Attribution], chunks: Mapping[str, Chunk]
     ) -> list[Attribution]:
         """``found``, with those explained that are here only as the template says it too.
 
         Args:
             static: The template text, as ``find`` gives it.
             found: What of documents is in the prompt.
-            documents: The document of each chunk that was found.
+            chunks: These chunks, by digest.
         """
         if not static or all([one.verdict == "certain" for one in found]):
             return list(found)
-        held = _held(found, documents)
+        held = _held(found, chunks)
         return [
             replace(one, verdict="explained", group=(TEMPLATE,))
             if one.verdict == "ambiguous" and _explains(static, held, one)
@@ -208,16 +208,16 @@ class _Held(dict[tuple[int, int], set[str]]):
         return False
 
 
-def _held(found: Sequence[Attribution], documents: Mapping[str, str]) -> dict[int, _Held]:
+def _held(found: Sequence[Attribution], chunks: Mapping[str, Chunk]) -> dict[int, _Held]:
     """What documents hold of each message of which they hold anything.
 
     Args:
         found: What of documents is in the prompt.
-        documents: The document of each chunk that was found.
+        chunks: These chunks, by digest.
     """
     held: dict[int, _Held] = {}
     for one in found:
-        document = documents[one.chunk]
+        document = chunks[one.chunk].document.id
         for message, start, end, *_ in one.spans:
             mine = held.get(message)
             if mine is None:

@@ -116,14 +116,13 @@ def judge_messages(
     chunks = known | _told_before(policy, derived, made, messages, audience)
     ruling = judge_prompt(policy, found, chunks, audience)
     deadline.check()
-    present = [one for one in ruling.answerable if one.spans and one.verdict != "explained"]
-    templates = [one for one in ruling.answerable if TEMPLATE in one.group]
+    label, inherited = _inherited(policy, ruling, known)
     return Judgement(
         found=found,
         chunks=chunks,
         ruling=ruling,
-        label=policy.lattice.join(labels_found(policy, present, known)),
-        inherited=ancestry(policy, _enforceable([*present, *templates]), known),
+        label=label,
+        inherited=inherited,
         account=account(
             messages,
             [one for one in found if one.chunk not in made] if made else found,
@@ -132,6 +131,19 @@ def judge_messages(
         ),
         seen=seen,
     )
+
+
+def _inherited(
+    policy: Policy, ruling: PromptRuling, known: Mapping[str, Chunk]
+) -> tuple[Label, tuple[Label, tuple[Origin, ...]]]:
+    """The label of all that was found; and what is made of it inherits."""
+    if ruling.alike:
+        inherited = ancestry(policy, ruling.answerable, known)
+        return inherited[0], inherited
+    present = [one for one in ruling.answerable if one.spans and one.verdict != "explained"]
+    templates = [one for one in ruling.answerable if TEMPLATE in one.group]
+    label = policy.lattice.join(labels_found(policy, present, known))
+    return label, ancestry(policy, _enforceable([*present, *templates]), known)
 
 
 def _as_known_here(
@@ -146,7 +158,8 @@ def _as_known_here(
     retrieved it.
     """
     known = {name: own.get(name, chunk) for name, chunk in found.items()}
-    known |= {name: completion.chunk for name, completion in made.items()}
+    if made:
+        known |= {name: completion.chunk for name, completion in made.items()}
     if runtime.policy.declassified.records:
         known = {name: released(runtime, chunk) for name, chunk in known.items()}
     return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -158,7 +158,7 @@ class Ledger:
     ) -> Seen:
         chunks = {one.chunk: self._chunks[one.chunk] for one in found}
         template = self._templates.find(messages)
-        found = self._templates.settle(template, found, _documents(chunks))
+        found = self._templates.settle(template, found, chunks)
         # A chunk with the very text of a completion is judged as the chunk it is.
         derived = [one for one in derived if one.chunk not in chunks]
         made = {one.chunk: self._completions[one.chunk] for one in derived}
@@ -213,7 +213,7 @@ class Ledger:
     def learn(self, turn: str, messages: Sequence[Message], seen: Seen) -> None:
         """Take note of a prompt of request ``turn``, for what all prompts have in common."""
         with self._lock:
-            self._templates.learn(turn, messages, seen.found, _documents(seen.chunks))
+            self._templates.learn(turn, messages, seen.found, seen.chunks)
 
     def _add(self, chunks: Sequence[Chunk]) -> None:
         if not all([chunk.digest in self._chunks for chunk in chunks]):
@@ -251,7 +251,3 @@ def outside_turns(found: Sequence[Attribution], messages: Sequence[Message]) -> 
         replace(one, spans=tuple(s for s in one.spans if messages[s.message].role != "assistant"))
         for one in found
     ]
-
-
-def _documents(chunks: Mapping[str, Chunk]) -> dict[str, str]:
-    return {name: chunk.document.id for name, chunk in chunks.items()}

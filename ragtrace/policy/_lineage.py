@@ -61,18 +61,19 @@ def ancestry(
         chunks: By digest.
     """
     found = list(found)
-    each = labels_found(policy, found, chunks)
-    labels = {one.chunk: label for one, label in zip(found, each, strict=True)}
+    labels = labels_found(policy, found, chunks)
     inherited: list[Label] = []
     origins: dict[tuple[str, str], Origin] = {}
     kept = policy.memory.origins
-    for one in found:
+    each: dict[str, Label] = {}
+    for one, label in zip(found, labels, strict=True):
         template = TEMPLATE in one.group
         if not one.spans or (one.verdict == "explained" and not template):
             continue
-        label, chunk = labels[one.chunk], chunks[one.chunk]
+        chunk = chunks[one.chunk]
         if template or one.verdict == "ambiguous":
-            label = _freest(policy, one, found, labels)
+            each = each or dict(zip([other.chunk for other in found], labels, strict=True))
+            label = _freest(policy, one, found, each)
         inherited.append(label)
         if not chunk.origins and chunk.source.id != COMPLETION.id:
             made = kept.get((chunk.digest, chunk.document.id, chunk.source.id))

@@ -48,10 +48,12 @@ class PromptRuling:
     Attributes:
         answerable: What was found, without what may be read anyway, one for one.
         decisions: By digest; what has none is accounted for by others.
+        alike: Whether each chunk is there whole and on its own account, with one label.
     """
 
     answerable: Sequence[Attribution]
     decisions: Mapping[str, Decision]
+    alike: bool = False
 
     def about(self, policy: Policy, one: Attribution) -> Decision:
         """The decision about what was found, also where others account for it."""
@@ -74,7 +76,7 @@ def judge_prompt(
     """
     alike = judge_alike(policy, found, chunks, audience)
     if alike is not None:
-        return PromptRuling(found, alike)
+        return PromptRuling(found, alike, alike=True)
     answerable = without_readable(policy, found, chunks, audience)
     decisions = judge_found(policy, answerable, dict(chunks), audience)
     for name, decision in decisions.items():

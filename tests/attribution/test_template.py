@@ -22,7 +22,7 @@ class Application:
 
     def __init__(self, *chunks: Chunk) -> None:
         self.index, self.templates = Index(), Templates()
-        self.documents = {one.digest: one.document.id for one in chunks}
+        self.chunks = {one.digest: one for one in chunks}
         for one in chunks:
             self.index.add(one)
 
@@ -30,8 +30,8 @@ class Application:
         """What is found in a prompt, settled and learned from."""
         found = self.index.attribute(messages)
         static = self.templates.find(messages)
-        settled = self.templates.settle(static, found, self.documents)
-        self.templates.learn(turn, messages, found, self.documents)
+        settled = self.templates.settle(static, found, self.chunks)
+        self.templates.learn(turn, messages, found, self.chunks)
         return {one.chunk: one for one in settled}
 
     def static(self, *messages: Message) -> list[str]:
@@ -115,7 +115,7 @@ def test_many_footers_in_one_prompt_take_steps_in_proportion() -> None:
 
     sys.setprofile(counted)
     try:
-        app.templates.learn("one", messages, found, app.documents)
+        app.templates.learn("one", messages, found, app.chunks)
     finally:
         sys.setprofile(None)
     assert calls[0] < 5 * 400 * 40
