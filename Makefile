@@ -10,8 +10,8 @@ SHARED := -n auto --dist loadfile # a process for each core, a file to each
 demo: .venv/demo.stamp  ## The incident, and the same app under ragtrace.
 	@$(BIN)/ragtrace demo
 
-test: .venv/test.stamp  ## Every test but the slow ones.
-	@$(BIN)/pytest -q $(SHARED) -m 'not slow'
+test: .venv/test.stamp  ## Every test but the slow ones, laws with fewer examples.
+	@$(BIN)/pytest -q $(SHARED) -m 'not slow' --hypothesis-profile=quick
 
 test-all: .venv/test.stamp  ## Every test, as CI runs them.
 	@$(BIN)/pytest -q $(SHARED)

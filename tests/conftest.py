@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -10,8 +11,20 @@ from hypothesis import HealthCheck, settings
 
 from ragtrace.capture import shutdown
 
-settings.register_profile("ragtrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("ragtrace")  # a busy machine is no fault: no test asserts a time
+# A busy machine is no fault: no test asserts a time.
+settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("thorough"), max_examples=30)
+settings.load_profile("thorough")  # `make test` asks for the other
+
+gc.disable()  # of what is imported and collected nothing is garbage
+
+
+def pytest_collection_finish() -> None:
+    """What is there by then stays: no later look for garbage goes through it."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
 
 KEPT = {"RAGTRACE_TEST_DATA", "RAGTRACE_TEST_PHOENIX"}
 """Where things of this machine are that tests need."""

@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -35,10 +36,10 @@ _number = itertools.count()
 def engine_directory() -> Path:
     """The directory, with the engine running on it until the process ends."""
     directory = Path(tempfile.mkdtemp(prefix="ragtrace-engine-"))
-    anchor = Store.open(f"chdb://{directory}?database=anchor")
+    opened = Store.open(f"chdb://{directory}?database=anchor")
 
     def end() -> None:
-        anchor.close()
+        opened.close()
         shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(f"{directory}.keyring", ignore_errors=True)
 
@@ -88,9 +89,44 @@ def url_with(keyring: Path | None) -> str:
 @pytest.fixture
 def store() -> Iterator[Store]:
     """An empty store that keeps texts."""
-    opened = Store.open(fresh_url(), KEY)
+    url = _free.pop() if _free else fresh_url()
+    opened = Store.open(url, KEY)
     yield opened
     opened.close()
+    if _emptied(url):
+        _free.append(url)
+
+
+_free: list[str] = []
+"""Databases of tests that are over, without a row: to make one takes longer than most tests do."""
+
+
+@cache
+def _keeper() -> Store:
+    """A store that nobody writes to: its tables are as they were made."""
+    opened = Store.open(fresh_url(), KEY)
+    atexit.register(opened.close)
+    return opened
+
+
+def _emptied(url: str) -> bool:
+    """Whether a database is as new, once its rows and keys are gone: its tables may be changed."""
+    engine, own = _keeper()._engine, Address.parse(url).database
+    kinds = defaultdict[str, set[tuple[str, str, int]]](set)
+    with engine.writing("emptying") as client:
+        tables = client.query(
+            "SELECT database, name, replaceAll(create_table_query, database, ''), total_rows "
+            "FROM system.tables WHERE database IN ({own:String}, {made:String})",
+            parameters={"own": own, "made": engine.address.database},
+        ).result_rows
+        for database, name, made, rows in tables:
+            versions = rows if name == "migrations" else 0
+            kinds[database].add((name, made, versions))
+            if rows and database == own and not versions:
+                client.command(f"TRUNCATE TABLE {database}.{name}")
+    for file in keyring_of(url).parent.glob(f"{keyring_of(url).name}*"):
+        file.unlink()
+    return kinds[own] == kinds[engine.address.database]
 
 
 def content(

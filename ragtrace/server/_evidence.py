@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from ragtrace.forensics import MOST_TRACES, EvidenceAsked, PolicyText, Tlp, export_evidence
+from ragtrace.forensics import EvidenceAsked, PolicyText, Tlp, export_evidence
 from ragtrace.server._auth import Auth
 from ragtrace.server._body import asked_in_body
 from ragtrace.server._problems import documented
@@ -16,10 +16,13 @@ from ragtrace.store import Chain, Store
 
 __all__ = ["bundler"]
 
+MOST_AT_ONCE: Final = 1_000
+"""Traces of a bundle that is made for somebody else: it is made in memory, 50 KB for each with one
+prompt and eight passages, and a server has other things to do."""
 POLICY_CHARACTERS: Final = 1 << 20
 """Of a policy file: the largest seen has a fiftieth of it."""
 BODY_BYTES: Final = 4 << 20
-"""Of a question: ten thousand ids and such a policy."""
+"""Of a question: a thousand ids and such a policy, in whatever escapes."""
 LEVELS: Final = 100
 NAME: Final = 200
 
@@ -42,7 +45,7 @@ class AskedEvidence(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     traces: list[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]] = Field(
-        min_length=1, max_length=MOST_TRACES
+        min_length=1, json_schema_extra={"maxItems": MOST_AT_ONCE}
     )
     clearance: str = Field("", max_length=NAME)
     levels: list[Annotated[str, Field(max_length=NAME)]] = Field([], max_length=LEVELS)
@@ -68,9 +71,16 @@ async def _asked(request: Request, _: View) -> AskedEvidence:
     """What is asked by who may read; the body is read after that is known.
 
     Raises:
-        HTTPException: As ``asked_in_body``.
+        HTTPException: As ``asked_in_body``; or it is asked for too many traces.
     """
-    return await asked_in_body(request, AskedEvidence, BODY_BYTES)
+    asked = await asked_in_body(request, AskedEvidence, BODY_BYTES)
+    if len(asked.traces) > MOST_AT_ONCE:
+        raise HTTPException(
+            400,
+            f"traces: expected at most {MOST_AT_ONCE:,}: ask for several bundles, "
+            "or run ragtrace evidence export where the store is",
+        )
+    return asked
 
 
 _SCHEMA: Final = AskedEvidence.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from ragtrace.attribution import Account, Cover, Index, account
 from ragtrace.model import Message
+from tests.laws import examples
 from tests.prose import chunk, prose
 
 ROLES = st.sampled_from(["system", "user", "assistant", "tool"])
 MESSAGES = st.lists(st.builds(Message, ROLES, st.text(max_size=40)), max_size=6)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(MESSAGES, st.data())
 def test_the_shares_are_all_there_is(messages: list[Message], data: st.DataObject) -> None:
     """However claims overlap, the counts add up to the characters of the prompt."""

@@ -18,6 +18,7 @@ from ragtrace.attribution.corpus import MIN_FOUND, Corpus, CorpusDocument, Corpu
 from ragtrace.errors import CorpusIndexError
 from ragtrace.model import Label, LabelledRange, Source
 from tests.corpora import KEY, document, longest_shared, made, owners, real_texts, text_of, told
+from tests.laws import examples
 from tests.prose import SCRIPTS, dev_rows, prose
 
 SCRIPT_NAMES = ["prose", *SCRIPTS]
@@ -52,7 +53,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, dict[str,
     before=st.text(max_size=80),
     after=st.text(max_size=80),
 )
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_any_run_that_is_long_enough_is_found(
     library: tuple[Corpus, dict[str, str]],
     script: str,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ragtrace.attribution import Index, foreign
 from ragtrace.model import Chunk, Document, Label, Message, Source, digest
+from tests.laws import examples
 
 WORDS = st.lists(
     st.sampled_from(["loan", "charge", "&amp;", "Ärger", "12", "ab", "東京"]), max_size=30
@@ -22,7 +23,7 @@ def index(*texts: str) -> Index:
     return made
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(pieces=st.lists(TEXT, min_size=1, max_size=3), text=TEXT, copied=st.integers(0, 80))
 def test_an_index_finds_nothing_where_all_is_foreign(
     pieces: list[str], text: str, copied: int

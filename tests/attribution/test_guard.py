@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from ragtrace.attribution import TRIGGER, WITHHELD, Guard, skeleton
 from ragtrace.attribution._views import views
+from tests.laws import examples
 from tests.prose import SCRIPTS, prose, words
 
-MANY = settings(max_examples=300)
+MANY = settings(max_examples=examples(300))
 PROTECTED = [prose(1, 40), "Pin 4711 88", prose(2, 12), SCRIPTS["hindi"], SCRIPTS["ligatures"]]
 # Few letters, so that runs restart, overlap and straddle; ligatures, accents and marks among them.
 LETTERS = st.sampled_from(["a", "b", "a", "b", "ab", "ﬁ", "f", "i", "½", " ", ". ", "\u0301", "é"])
@@ -469,7 +470,7 @@ def undone(text: str) -> str:
 @pytest.mark.slow
 @given(WEIRD, st.lists(WEIRD, max_size=2), st.randoms(use_true_random=False))
 @example("\\n\u0301abD41", ["abD41"], random.Random(1))
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 def test_escapes_are_cut_anyhow(text: str, passages: list[str], dice: random.Random) -> None:
     """Wherever an escape or a list number is cut, the same leaves, and no protected run in it."""
     readings = [text, undone(text), undone(undone(text))]

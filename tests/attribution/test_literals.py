@@ -13,9 +13,10 @@ from ragtrace.attribution.guard._layer import undone
 from ragtrace.attribution.guard._literal_filter import MOST_LITERALS, Secrets
 from ragtrace.attribution.guard._literals import literals
 from tests.attribution.test_guard import cut, streamed
+from tests.laws import examples
 from tests.prose import prose, words
 
-MANY = settings(max_examples=300)
+MANY = settings(max_examples=examples(300))
 
 STAFF = (
     "Write to jane.doe@bank-intern.com or call +49 170 1234567. The account is 4711 0815 2233, "
@@ -140,7 +141,7 @@ MIXED = st.lists(PIECES, max_size=24).map("".join)
 
 
 @given(MIXED, st.randoms(use_true_random=False))
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 def test_the_cut_changes_nothing_and_nothing_leaves(text: str, dice: random.Random) -> None:
     """However a text is cut, the same leaves; and no literal can be found in that."""
     secrets = Secrets(literals(STAFF))
@@ -301,7 +302,7 @@ CHARS = st.sampled_from(
 
 
 @given(st.lists(CHARS, max_size=24).map("".join), st.randoms(use_true_random=False))
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 def test_literals_are_cut_anyhow_in_escapes(text: str, dice: random.Random) -> None:
     """Wherever an escape is cut, the same leaves."""
     whole = Guard([STAFF]).filter(text)

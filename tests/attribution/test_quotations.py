@@ -13,6 +13,7 @@ from ragtrace.attribution._fold import Places
 from ragtrace.attribution._matcher import COMMON
 from ragtrace.attribution._seeds import Seeds
 from ragtrace.model import Chunk, Message
+from tests.laws import examples
 from tests.prose import chunk, prose
 
 PASSAGES = tuple(prose(seed, 28) for seed in range(5))
@@ -87,7 +88,7 @@ def pieces(draw: st.DrawFn) -> str:
     return end + joint + other[:first] if kind == "seam" else end
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.data())
 def test_what_is_told_of_quotations_is_what_the_indices_find(data: st.DataObject) -> None:
     shelf = Shelf()

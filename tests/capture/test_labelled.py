@@ -12,6 +12,7 @@ from ragtrace.capture._labelled import labelled
 from ragtrace.labels import LabelKeys, Labeller, Lattice
 from ragtrace.model import Passage, Source
 from ragtrace.policy import Policy
+from tests.laws import examples
 
 LATTICE = Lattice(("public", "1", "internal", "secret"))
 
@@ -35,7 +36,7 @@ def policy_of(lattice: Lattice = LATTICE) -> Policy:
 
 
 @given(st.lists(PASSAGES, max_size=12))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_it_is_the_chunk_that_the_labeller_makes(found: list[Passage]) -> None:
     """Whatever was found before: also by metadata that is equal and written otherwise."""
     policy = policy_of()

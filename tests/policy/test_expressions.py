@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ragtrace.errors import MissingDependencyError, PolicyFileError
 from ragtrace.model import Audience, Chunk, Document, Label, Source
 from ragtrace.policy import ExpressionError, Policy, explain, judge, parse_policy
+from tests.laws import examples
 from tests.prose import chunk
 
 pytest.importorskip("celpy")
@@ -97,7 +98,7 @@ def test_all_that_can_be_said_three_ways_is_decided_one_way(
     assert seen == {True, False} or "rank" in cel
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(LABELS, AUDIENCES)
 def test_both_languages_can_say_what_the_lattice_says(
     label: Label, who: tuple[str | None, str | None]

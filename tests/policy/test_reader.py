@@ -18,6 +18,7 @@ from ragtrace.errors import MissingDependencyError, PolicyFileError
 from ragtrace.labels import LabelKeys
 from ragtrace.model import Action, Passage, Source, digest
 from ragtrace.policy import DEFAULT_REFUSAL, Policy, parse_policy, read_policy, schema
+from tests.laws import examples
 from tests.named import model_of
 
 BASE = "version: 1\nlevels: [public, secret]\naudiences: {customer: {clearance: public}}\n"
@@ -364,14 +365,14 @@ def attempt(data: bytes) -> Policy | None:
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_random_bytes_are_refused(data: bytes) -> None:
     """Whatever the bytes, nothing but a PolicyFileError comes out."""
     assert attempt(data) is None
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_a_mutated_policy_is_read_or_refused(dice: random.Random) -> None:
     """Bytes changed, cut, doubled or put in: a policy or a PolicyFileError, never else."""
     data = bytearray(FULL.encode())
@@ -427,7 +428,7 @@ PARSED = yaml.safe_load(FULL)
 
 @pytest.mark.slow
 @given(st.randoms(use_true_random=False), TREES)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_a_value_of_another_kind_is_read_or_refused(dice: random.Random, value: object) -> None:
     """Any one value replaced by any other: a policy or a PolicyFileError, never else."""
     tree = copy.deepcopy(PARSED)

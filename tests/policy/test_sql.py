@@ -22,6 +22,7 @@ from ragtrace.policy._failures import Failures
 from ragtrace.policy._glob import as_re2
 from ragtrace.store import Store
 from tests.engine import flow, fresh_url, span
+from tests.laws import examples
 from tests.prose import chunk
 
 NASTY = ["a'b", "a\\", 'say "x"', "{policy_0:String}", "%s %(x)s", "Ünï🙂", "a\nb\t", "NULL", "--"]
@@ -203,7 +204,7 @@ def asked(engine: Any, sql: PolicySql) -> list[tuple[str, str, str, str]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), suppress_health_check=list(HealthCheck))
 @given(policies())
 def test_the_engine_decides_as_the_judge_does(engine: Any, policy: Policy) -> None:
     """Action and rule, and what is recorded beside them, of every flow under any policy."""
@@ -216,7 +217,7 @@ def test_the_engine_decides_as_the_judge_does(engine: Any, policy: Policy) -> No
 LETTERS = st.text(st.sampled_from([*"ab*?[]!-^\\&~|:.$/\n\0{}'", "é", "🙂"]), max_size=8)
 
 
-@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), suppress_health_check=list(HealthCheck))
 @given(LETTERS, st.lists(LETTERS | st.text(st.characters(codec="utf-8"), max_size=4), min_size=30))
 def test_a_glob_means_the_same_to_the_engine(engine: Any, glob: str, texts: list[str]) -> None:
     """Sets, ranges, empty ones, brackets that nothing closes, newlines and zero bytes."""

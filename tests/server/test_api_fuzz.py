@@ -10,15 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from ragtrace.server import Auth, create_app
 from ragtrace.store import Store
@@ -47,12 +39,7 @@ PATHS = [
 ]
 POSTS = ["/v1/evidence", "/v1/vault/shred", "/v1/whatif"]
 """Not the one that makes a backup wherever it is told to."""
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-]
+MODES = ["positive", "negative"]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +56,8 @@ def filled() -> Iterator[Store]:
 @pytest.fixture(scope="module")
 def document(filled: Store) -> Any:
     """The API as it describes itself."""
+    import schemathesis  # every process collects this, and few come here
+
     app = create_app(filled, auth=Auth("sesame"))
     return schemathesis.openapi.from_asgi("/v1/openapi.json", app)
 
@@ -79,27 +68,36 @@ def document(filled: Store) -> Any:
     [
         (path, mode)
         for path in PATHS
-        for mode in GenerationMode
-        if (path, mode) != ("/healthz", GenerationMode.NEGATIVE)  # nothing can be wrong about it
+        for mode in MODES
+        if (path, mode) != ("/healthz", "negative")  # nothing can be wrong about it
     ],
 )
-def test_any_question_is_answered_as_documented(
-    document: Any, path: str, mode: GenerationMode
-) -> None:
+def test_any_question_is_answered_as_documented(document: Any, path: str, mode: str) -> None:
     """Statuses, types and shapes are those of the document, whatever is asked."""
-    _ask(document[path]["GET"].as_strategy(generation_mode=mode))
+    _ask(document[path]["GET"], mode)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", POSTS)
-@pytest.mark.parametrize("mode", GenerationMode)
-def test_any_body_is_answered_as_documented(document: Any, path: str, mode: GenerationMode) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_any_body_is_answered_as_documented(document: Any, path: str, mode: str) -> None:
     """So are bodies."""
-    _ask(document[path]["POST"].as_strategy(generation_mode=mode))
+    _ask(document[path]["POST"], mode)
 
 
-def _ask(questions: Any) -> None:
-    @given(case=questions)
+def _ask(way: Any, mode: str) -> None:
+    from schemathesis import Case, GenerationMode
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
+    held = [
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
+    ]
+
+    @given(case=way.as_strategy(generation_mode=GenerationMode(mode)))
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
@@ -107,14 +105,14 @@ def _ask(questions: Any) -> None:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    def ask(case: schemathesis.Case) -> None:
-        case.call_and_validate(checks=CHECKS, headers={"authorization": "Bearer sesame"})
+    def ask(case: Case) -> None:
+        case.call_and_validate(checks=held, headers={"authorization": "Bearer sesame"})
 
     ask()
 
 
-def test_every_endpoint_is_asked(document: Any) -> None:
+def test_every_endpoint_is_asked(filled: Store) -> None:
     """A new one is not left out."""
-    paths = document.raw_schema["paths"].items()
+    paths = create_app(filled).openapi()["paths"].items()
     assert {path for path, ways in paths if "get" in ways} == set(PATHS)
     assert {path for path, ways in paths if "post" in ways} == {*POSTS, "/v1/store/backup"}

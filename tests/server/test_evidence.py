@@ -11,6 +11,7 @@ import pytest
 from ragtrace.errors import StoreError
 from ragtrace.forensics import EvidenceAsked, verify
 from ragtrace.server import Client, create_app
+from ragtrace.server._evidence import MOST_AT_ONCE
 from ragtrace.store import Store
 from tests.engine import store
 from tests.forensics.bundles import Made, made
@@ -60,6 +61,18 @@ def test_a_question_that_is_none_is_refused(full: Made, body: Any) -> None:
     (answer,) = run(None, post(body), app=create_app(full.store, chain=full.chain))
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_more_traces_than_are_made_in_memory_are_refused(full: Made) -> None:
+    """What to do instead is said; so many that there are none of them are looked for."""
+    app = create_app(full.store, chain=full.chain)
+    ids = [f"{number:032x}" for number in range(10**6, 10**6 + MOST_AT_ONCE + 1)]
+    more, most = run(None, post({"traces": ids}), post({"traces": ids[1:]}), app=app)
+    assert (more.status_code, most.status_code) == (400, 404)
+    said = more.json()["detail"]
+    assert said.startswith("traces: expected at most 1,000: ") and "several bundles" in said
+    said = app.openapi()["paths"]["/v1/evidence"]["post"]["requestBody"]["content"]
+    assert said["application/json"]["schema"]["properties"]["traces"]["maxItems"] == MOST_AT_ONCE
 
 
 def test_a_page_of_another_site_cannot_ask(full: Made) -> None:

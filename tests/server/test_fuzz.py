@@ -27,6 +27,7 @@ from ragtrace.server import Limits, create_app
 from ragtrace.testing.bench import resident
 from ragtrace.wire import decode_logs, decode_traces
 from tests.engine import flow, span
+from tests.laws import examples
 from tests.web import Slow, protobuf, text_log
 
 BODIES: Final = int(os.environ.get("RAGTRACE_TEST_FUZZ", "3000"))
@@ -150,7 +151,7 @@ def test_the_server_answers_everything() -> None:
     assert app.state.intake.inbound.held == 0
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.sampled_from(["good", "trace", "span", "late"]), max_size=8),
     st.sampled_from([PROTOBUF, JSON]),

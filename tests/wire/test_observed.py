@@ -34,11 +34,12 @@ from tests.golden.bank import (
     TENANT,
     USER,
 )
+from tests.laws import examples
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.jsonl"))
 WITH_TEXT = [path for path in GOLDEN if not path.name.startswith("genai")]
 CHROMA = "openllmetry-langchain"
-FUZZ = settings(max_examples=300, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=examples(300), suppress_health_check=list(HealthCheck))
 
 
 def recorded(path: Path) -> list[SpanRecord]:

@@ -17,11 +17,12 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from ragtrace.errors import WireError
 from ragtrace.model import digest
 from ragtrace.wire import ContentRecord, SpanRecord, decode_logs, decode_traces
+from tests.laws import examples
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json; charset=utf-8"
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-FUZZ = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=examples(1000), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def span_json(**change: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from opentelemetry.trace import (
 
 from ragtrace.capture._vault import Vault
 from ragtrace.wire import encode_records, encode_spans
+from tests.laws import examples
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 PLAIN = st.one_of(TEXT, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False))
@@ -57,7 +58,7 @@ def check(exporter: InMemorySpanExporter) -> None:
         assert scope.schema_url == expected.scope_spans[0].schema_url
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     name=TEXT,
     attributes=st.dictionaries(TEXT.filter(bool), VALUES, max_size=8),

@@ -13,9 +13,10 @@ from ragtrace.attribution import Index
 from ragtrace.errors import WireError
 from ragtrace.model import Attribution, Message, Prompt, Span, digest
 from ragtrace.wire import Piece, Rope, unweave, weave
+from tests.laws import examples
 from tests.prose import chunk, prose
 
-FEW = settings(max_examples=150)
+FEW = settings(max_examples=examples(150))
 MESSAGES = st.lists(
     st.builds(Message, st.sampled_from(["system", "user"]), st.text(max_size=40)), max_size=4
 )
@@ -102,7 +103,7 @@ JSON = st.recursive(
     | JSON.map(lambda some: json.dumps({"digest": "d", "strands": [["user", [some]]]}))
     | JSON.map(lambda some: json.dumps({"digest": "d", "strands": [["user", [["d", some, 1]]]]}))
 )
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_any_text_is_a_rope_or_refused(text: str) -> None:
     """Reading raises WireError and nothing else, and what is read is written the same."""
     try:
