@@ -131,6 +131,11 @@ class Call:
             self._answer.note(out, channel)
         return out
 
+    def held(self, channel: str = TEXT) -> str:
+        """What is held back of a channel, as it came."""
+        guard = self._guards.get(channel)
+        return "" if guard is None else guard.held
+
     def rest(self, *channels: str, noted: bool = True) -> dict[str, str]:
         """What was held back, by channel, of a stream that has come to its end.
 

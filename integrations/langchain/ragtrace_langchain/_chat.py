@@ -30,6 +30,9 @@ REQUIRED: Final = ("_generate_with_cache", "_agenerate_with_cache", "_convert_ca
 ENTRIES: Final = ("invoke", "ainvoke", "stream", "astream", "generate", "agenerate")
 """Methods of BaseChatModel that come down to these."""
 
+_FIRST: Final[Any] = object()
+"""Stands for a chunk before any has come."""
+
 _EVENTS: Final = ("_stream_chat_model_events", "_astream_chat_model_events")
 """Where a model makes protocol events itself instead of chunks."""
 
@@ -114,19 +117,14 @@ class _Hooks:
             with talk.ended() if owned else nullcontext(), talk.stream():
                 tell, args, kwargs = overheard(talk.armed, args, kwargs)
                 source = original(model, talk.messages if owned else messages, *args, **kwargs)
-                if talk.armed:
-                    for chunk in _guarded(talk, source):
-                        tell(chunk)
-                        yield chunk
-                    return
-                around, note = talk.around(), talk.note
-                while True:
+                around, chunk = talk.around(), _FIRST
+                while chunk is not None:
                     with around:
-                        said = next(source, None)
-                    if said is None:
-                        return
-                    note(said)
-                    yield said
+                        chunk = next(source, None)
+                    for said in talk.leaving(chunk):
+                        if tell is not None:
+                            tell(said)
+                        yield said
 
         return chunks
 
@@ -145,20 +143,14 @@ class _Hooks:
             with talk.ended() if owned else nullcontext(), talk.stream():
                 tell, args, kwargs = overheard(talk.armed, args, kwargs)
                 source = original(model, talk.messages if owned else messages, *args, **kwargs)
-                if talk.armed:
-                    async for chunk in _aguarded(talk, source):
-                        if (told := tell(chunk)) is not None:
-                            await told
-                        yield chunk
-                    return
-                around, note = talk.around(), talk.note
-                while True:
+                around, chunk = talk.around(), _FIRST
+                while chunk is not None:
                     with around:
-                        said = await anext(source, None)
-                    if said is None:
-                        return
-                    note(said)
-                    yield said
+                        chunk = await anext(source, None)
+                    for said in talk.leaving(chunk):
+                        if tell is not None and (told := tell(said)) is not None:
+                            await told
+                        yield said
 
         return chunks
 
@@ -172,27 +164,3 @@ class _Hooks:
         if talk is None or not talk.sends(messages):
             return Talk.open(self._turns, model, messages, run_manager, stream=True), True
         return (None if talk.streaming else talk), False
-
-
-def _guarded(talk: Talk, source: Iterator[Any]) -> Iterator[ChatGenerationChunk]:
-    around = talk.around()
-    while True:
-        with around:
-            chunk = next(source, None)
-        if chunk is None:
-            break
-        yield from talk.chunks(chunk)
-    yield from talk.tail()
-
-
-async def _aguarded(talk: Talk, source: AsyncIterator[Any]) -> AsyncIterator[ChatGenerationChunk]:
-    around = talk.around()
-    while True:
-        with around:
-            chunk = await anext(source, None)
-        if chunk is None:
-            break
-        for kept in talk.chunks(chunk):
-            yield kept
-    for kept in talk.tail():
-        yield kept

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
-from langchain_core.messages import AIMessageChunk, BaseMessage, BaseMessageChunk
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from ragtrace.capture import TEXT, Call, unread
+from ragtrace_langchain._held import held
 
-__all__ = ["Chunks", "without_tokens", "words_of"]
+__all__ = ["Chunks", "note_usage", "without_tokens", "words_of"]
 
 Shape = Callable[[Any], Any]
 """Puts a text where in a message it was found."""
@@ -20,7 +21,7 @@ _REPEATS: Final = ("logprobs",)
 
 _BESIDE: Final = (
     *("tool_call_chunks", "tool_calls", "invalid_tool_calls"),
-    *("additional_kwargs", "response_metadata", "usage_metadata"),
+    *("additional_kwargs", "usage_metadata"),
 )
 """Fields of a chunk that are empty where it is words and nothing else."""
 
@@ -33,6 +34,13 @@ def without_tokens(told: Mapping[str, Any] | None) -> dict[str, Any]:
     return {key: value for key, value in (told or {}).items() if key not in _REPEATS}
 
 
+def note_usage(call: Call, message: BaseMessage) -> None:
+    """Note the tokens that a message says were used, if it does."""
+    usage = held(message, "usage_metadata") or {}
+    if "input_tokens" in usage and "output_tokens" in usage:
+        call.used(usage["input_tokens"], usage["output_tokens"])
+
+
 class Chunks:
     """The chunks of one answer; every text in them is guarded on a channel of its own.
 
@@ -42,14 +50,11 @@ class Chunks:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._shapes: dict[str, Shape] = {}
+        self._shapes: dict[str, Shape] = {TEXT: _chunk}
 
     def guarded(self, message: BaseMessage) -> AIMessageChunk:
         """The chunk with every text in it guarded."""
-        if (words := words_of(message)) is not None:
-            said = self._say(words, TEXT, _chunk)
-            same = cast("AIMessageChunk", message)
-            return same if said == words else same.model_copy(update={"content": said})
+        note_usage(self._call, message)
         if not isinstance(message, AIMessageChunk):
             message = AIMessageChunk(content=message.content, id=message.id)
         return AIMessageChunk(
@@ -70,16 +75,17 @@ class Chunks:
 
     def note(self, message: BaseMessage) -> None:
         """Note every text of a chunk that leaves as it is."""
+        note_usage(self._call, message)
         self._content(message.content)
         for call in getattr(message, "tool_call_chunks", ()):
             self._arguments(call)
         for key, value in message.additional_kwargs.items():
             self._walk(value, ("kwargs", key), _kwarg(key))
 
-    def with_rest(self, message: BaseMessageChunk) -> BaseMessageChunk:
+    def with_rest(self, message: BaseMessage, rest: Mapping[str, str]) -> BaseMessage:
         """The last chunk with what was held back of each channel put behind it."""
-        for channel, text in self._call.rest().items():
-            message = cast("BaseMessageChunk", message + self._shapes[channel](text))
+        for channel, text in rest.items():
+            message = cast("BaseMessage", message + self._shapes[channel](text))
         return message
 
     def _say(self, text: str, channel: str, shape: Shape) -> str:
@@ -138,6 +144,9 @@ def words_of(message: BaseMessage) -> str | None:
     for name in _BESIDE:
         if fields[name]:
             return None
+    told = fields["response_metadata"]
+    if told and not told.keys().isdisjoint(_REPEATS):
+        return None
     content = fields["content"]
     return content if type(content) is str else None
 

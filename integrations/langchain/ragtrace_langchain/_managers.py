@@ -12,8 +12,10 @@ _NAME: Final = "run_manager"
 _PLACE: Final = 1
 """Leaf methods take it by name, or third after the prompt and the stop words."""
 
-Tell = Callable[[Any], Any]
-"""Tells callbacks of a chunk; what comes back is to be awaited if the manager is async."""
+Tell = Callable[[Any], Any] | None
+"""Tells callbacks of a chunk, if there are any to be told; what comes back is to be awaited if
+the manager is async.
+"""
 
 
 def manager(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -31,7 +33,7 @@ def overheard(
     """
     heard = manager(args, kwargs)
     if not armed or heard is None:
-        return _nobody, args, kwargs
+        return None, args, kwargs
     unheard = copy.copy(heard)
     unheard.handlers = []
     if _NAME in kwargs:
@@ -39,7 +41,3 @@ def overheard(
     else:
         args = (*args[:_PLACE], unheard, *args[_PLACE + 1 :])
     return lambda chunk: heard.on_llm_new_token(chunk.text, chunk=chunk), args, kwargs
-
-
-def _nobody(chunk: Any) -> None:
-    """Tell nobody."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from ragtrace.capture import Call, Model, asking, current
 from ragtrace.model import Message
-from ragtrace_langchain._chunks import Chunks, without_tokens, words_of
+from ragtrace_langchain._chunks import Chunks, note_usage, without_tokens, words_of
 from ragtrace_langchain._held import held
 from ragtrace_langchain._messages import Parts
+from ragtrace_langchain._queue import Queue
 from ragtrace_langchain._turns import Turns
 
 __all__ = ["Talk", "model_of"]
@@ -47,7 +48,7 @@ class Talk:
         self._call = call
         self._turn = turn
         self._chunks = Chunks(call)
-        self._pending: ChatGenerationChunk | None = None
+        self._queue = Queue(call) if call.armed else None
         self.messages: list[BaseMessage] = parts.rebuilt(call.messages)
 
     @classmethod
@@ -103,7 +104,7 @@ class Talk:
     def result(self, result: ChatResult) -> ChatResult:
         """A whole answer without what may not be said; of a stream's all of it has been said."""
         for generation in result.generations:
-            self._note_usage(generation.message)
+            note_usage(self._call, generation.message)
             if self.armed:
                 _filter(generation, self._whole)
             if not self.streamed:
@@ -120,40 +121,17 @@ class Talk:
             _filter(generation, lambda said, aside: self._call.cached(*said, aside=aside))
         return copies
 
-    def chunks(self, chunk: ChatGenerationChunk) -> Iterator[ChatGenerationChunk]:
-        """What may leave of a guarded stream now that ``chunk`` has arrived.
-
-        The last chunk waits for the next, so that text held back to the end can leave in it: a
-        chunk after the one that a provider marks as last would come too late.
-        """
-        self._note_usage(chunk.message)
-        if self._pending is not None:
-            yield self._pending
-        self._pending = self._guarded(chunk)
-
-    def note(self, chunk: ChatGenerationChunk) -> None:
-        """Note a chunk of a stream in which nothing is guarded: it leaves as it is."""
-        message = chunk.message
-        if (words := words_of(message)) is not None:
+    def leaving(self, chunk: ChatGenerationChunk | None) -> Sequence[ChatGenerationChunk]:
+        """What may leave of a stream now that ``chunk`` has arrived; ``None`` is its end."""
+        if self._queue is not None:
+            return self._queue.rest() if chunk is None else self._queue.put(chunk)
+        if chunk is None:
+            return ()
+        if (words := words_of(chunk.message)) is not None:
             self._call.say(words)
         else:
-            self._note_usage(message)
-            self._chunks.note(message)
-
-    def _guarded(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
-        message = self._chunks.guarded(chunk.message)
-        if message is chunk.message and not chunk.generation_info and chunk.text == message.content:
-            return chunk
-        told = without_tokens(chunk.generation_info)
-        return ChatGenerationChunk(message=message, generation_info=told)
-
-    def tail(self) -> Iterator[ChatGenerationChunk]:
-        """The last chunk, with everything that turned out harmless."""
-        if self._pending is not None:
-            message = self._chunks.with_rest(cast("Any", self._pending.message))
-            yield ChatGenerationChunk(
-                message=message, generation_info=self._pending.generation_info
-            )
+            self._chunks.note(chunk.message)
+        return (chunk,)
 
     @contextmanager
     def stream(self) -> Iterator[None]:
@@ -175,11 +153,6 @@ class Talk:
 
     def _whole(self, said: list[str], aside: list[str]) -> list[str]:
         return [*self._call.whole(*said), *(self._call.whole(text)[0] for text in aside)]
-
-    def _note_usage(self, message: BaseMessage) -> None:
-        usage = held(message, "usage_metadata") or {}
-        if "input_tokens" in usage and "output_tokens" in usage:
-            self._call.used(usage["input_tokens"], usage["output_tokens"])
 
     def _refuse(self) -> str:
         try:

@@ -24,6 +24,9 @@ ENTRIES: Final = ("invoke", "ainvoke", "stream", "astream")
 
 Method = Callable[..., Any]
 
+_FIRST: Final[Any] = object()
+"""Stands for a chunk before any has come."""
+
 
 def hook_text(patches: Patches, turns: Turns) -> None:
     """Judge every prompt of a text model above its cache, and guard every answer.
@@ -109,15 +112,17 @@ class _Hooks:
                 yield GenerationChunk(text=asked.refuse())
                 return
             with asked.ended() if owned else nullcontext(), asked.stream():
-                inside = Asked(model, [asked])
+                around = Asked(model, [asked]).found()
                 tell, args, kwargs = overheard(asked.call.armed, args, kwargs)
                 source = original(model, asked.text, *args, **kwargs)
-                while (chunk := _next(inside, source)) is not None:
-                    tell(said := _said(asked.call, chunk))
-                    yield said
-                for said in _rest(asked.call):
-                    tell(said)
-                    yield said
+                chunk = _FIRST
+                while chunk is not None:
+                    with around:
+                        chunk = next(source, None)
+                    for said in _leaving(asked.call, chunk):
+                        if tell is not None:
+                            tell(said)
+                        yield said
 
         return chunks
 
@@ -134,17 +139,17 @@ class _Hooks:
                 yield GenerationChunk(text=asked.refuse())
                 return
             with asked.ended() if owned else nullcontext(), asked.stream():
-                inside = Asked(model, [asked])
+                around = Asked(model, [asked]).found()
                 tell, args, kwargs = overheard(asked.call.armed, args, kwargs)
                 source = original(model, asked.text, *args, **kwargs)
-                while (chunk := await _anext(inside, source)) is not None:
-                    if (told := tell(said := _said(asked.call, chunk))) is not None:
-                        await told
-                    yield said
-                for said in _rest(asked.call):
-                    if (told := tell(said)) is not None:
-                        await told
-                    yield said
+                chunk = _FIRST
+                while chunk is not None:
+                    with around:
+                        chunk = await anext(source, None)
+                    for said in _leaving(asked.call, chunk):
+                        if tell is not None and (told := tell(said)) is not None:
+                            await told
+                        yield said
 
         return chunks
 
@@ -188,25 +193,12 @@ def _each(given: Any, prompts: Sequence[str]) -> list[Any]:
     return [given] * len(prompts)
 
 
-def _next(asked: Asked, source: Iterator[Any]) -> Any:
-    with asked.found():
-        return next(source, None)
-
-
-async def _anext(asked: Asked, source: AsyncIterator[Any]) -> Any:
-    with asked.found():
-        return await anext(source, None)
-
-
-def _said(call: Call, chunk: GenerationChunk) -> GenerationChunk:
+def _leaving(call: Call, chunk: GenerationChunk | None) -> Sequence[GenerationChunk]:
+    """What may leave of a stream now that ``chunk`` has arrived; ``None`` is its end."""
+    if chunk is None:
+        held = call.rest().get(TEXT)
+        return (GenerationChunk(text=held),) if held else ()
     text = call.say(chunk.text)
     if text == chunk.text:
-        return chunk
-    info = without_tokens(chunk.generation_info)
-    return GenerationChunk(text=text, generation_info=info)
-
-
-def _rest(call: Call) -> Iterator[GenerationChunk]:
-    held = call.rest().get(TEXT)
-    if held:
-        yield GenerationChunk(text=held)
+        return (chunk,)
+    return (GenerationChunk(text=text, generation_info=without_tokens(chunk.generation_info)),)

@@ -58,6 +58,12 @@ class Guard:
         runs = 0 if self._runs is None else self._runs.withheld
         return runs + sum(one.withheld for one in self._literals)
 
+    @property
+    def held(self) -> str:
+        """What has arrived and not left, but for what was withheld."""
+        runs = "" if self._runs is None else self._runs.held
+        return "".join(one.held for one in reversed(self._literals)) + runs
+
     def feed(self, delta: str) -> str:
         """What may leave now, ``delta`` having arrived."""
         # Runs first: a literal taken out of a run would cut it into parts too short to be known.

@@ -141,8 +141,7 @@ class LiteralFilter:
 
     def feed(self, delta: str) -> str:
         """What may leave now, ``delta`` having arrived."""
-        if self._undone and self._agrees and not ESCAPING.search(delta):
-            self._before = self._standing = (self._before + levelled(delta))[-_CONTEXT:]
+        if not self.held and self._is_harmless(delta):
             return delta
         if self.held and not levelled(delta):
             self.held += delta  # invisible characters, as many as there are, are not looked at
@@ -155,10 +154,20 @@ class LiteralFilter:
         self.held = self._before = self._standing = ""
         return out
 
-    @property
-    def _agrees(self) -> bool:
-        """Whether what comes begins the same atoms as it stands and as it is read."""
-        return not self.held and self._before == self._standing
+    def _is_harmless(self, delta: str) -> bool:
+        """Whether ``delta`` may leave as it is, nothing being held; if so, it has been heard."""
+        if self._undone:
+            # What begins other atoms as it is read than as it stands, must be read.
+            if self._before != self._standing or ESCAPING.search(delta):
+                return False
+            self._before = self._standing = (self._before + levelled(delta))[-_CONTEXT:]
+            return True
+        seen = self._before + levelled(delta)
+        for atom in START.findall(seen, len(self._before)):
+            if self._secrets.may_begin(atom):
+                return False
+        self._before = seen[-_CONTEXT:]
+        return True
 
     def _view(self, text: str, *, final: bool) -> Levelled:
         if not self._undone:

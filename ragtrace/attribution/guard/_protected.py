@@ -76,13 +76,13 @@ class Protected:
         At most TRIGGER. Never fewer than the longest suffix that is found in a passage; as
         many, where that is at least a gram and the passages are small.
         """
-        place = len(said)
-        least = max(_GRAM, place - TRIGGER + _GRAM)
+        if said[-_GRAM:] not in self._grams:  # as mostly; nor is what is shorter than a gram
+            return self._scrap(said)
+        place = len(said) - 1
+        least = max(_GRAM, place + 1 - TRIGGER + _GRAM)
         while place >= least and said[place - _GRAM : place] in self._grams:
             place -= 1
         grams = len(said) - place
-        if not grams:
-            return self._scrap(said)
         bound = grams + _GRAM - 1
         # Grams that follow one another are not yet a run: what looks like one is looked up.
         if grams > 1 and (bound == TRIGGER or len(self._text) <= _EXACT):
@@ -112,6 +112,10 @@ class Protected:
             start, end = end - TRIGGER, self._extended(said, end, found + TRIGGER)
             yield start, end
             end += 1
+
+    def ends_short(self, said: str, begun: int) -> bool:
+        """Whether a short passage may end in ``said`` behind its first ``begun`` symbols."""
+        return bool(self._shorts) and any(self._whole(said, begun))
 
     def _foreign(self, said: str, end: int) -> int:
         """Where the last gram ends, of the TRIGGER symbols to ``end``, that is in no passage."""

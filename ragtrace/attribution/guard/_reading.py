@@ -32,6 +32,23 @@ class Reading:
         # A run that has reached TRIGGER has been found; its first symbol need not wait.
         return self._places[1 - TRIGGER if len(self._places) == TRIGGER else 0][0]
 
+    def grows(self, symbols: str) -> int | None:
+        """Hear plain text: how many symbols at its end could still become a run.
+
+        ``None``, and nothing is heard, where a run may be complete. The places of what is heard
+        are to be told by ``stand`` before anything is asked about places.
+        """
+        said = self._bones + symbols
+        if len(said) >= TRIGGER or self._protected.ends_short(said, len(self._bones)):
+            return None
+        live = self._protected.live(said)
+        self._bones = said[len(said) - live :]
+        return live
+
+    def stand(self, places: list[Place]) -> None:
+        """Where the symbols stand that could become a run; they are the last of ``places``."""
+        self._places = places[len(places) - len(self._bones) :]
+
     def hear(self, symbols: str, places: list[Place]) -> list[Place]:
         """Where in the stream runs stand that ``symbols`` begin, continue and complete."""
         if not symbols:

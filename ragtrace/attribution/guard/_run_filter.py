@@ -10,6 +10,7 @@ from typing import Final
 
 from ragtrace.attribution._skeleton import fold, skeleton
 from ragtrace.attribution.guard._layer import STIRRING, Place, layers
+from ragtrace.attribution.guard._plain import place_of, plain_symbols
 from ragtrace.attribution.guard._protected import TRIGGER, Protected
 from ragtrace.attribution.guard._reading import Reading
 
@@ -38,6 +39,7 @@ class RunFilter:
         "_last",
         "_layers",
         "_others",
+        "_plain",
         "_ranges",
         "_stands",
         "_still",
@@ -53,11 +55,17 @@ class RunFilter:
 
     def feed(self, delta: str) -> str:
         """What may leave now, ``delta`` having arrived."""
+        if self._plain:
+            if (out := self._counted(delta)) is not None:
+                return out
+            self._settle()
         self._hear(delta, final=False)
         return self._release()
 
     def close(self) -> str:
         """What was held back and turned out harmless; nothing arrives after it."""
+        if self._plain:
+            self._settle()
         self._hear("", final=True)
         rest = self._covered(self.held, self._begun)
         self._reset()
@@ -71,14 +79,31 @@ class RunFilter:
         # The text with each layer taken off, where that has lately made a difference.
         self._others: list[Reading | None] = [None for _ in self._layers]
         self._still = False  # whether nothing but the first reading need hear a common delta
+        self._plain = False  # whether, besides, what is held is plain and what is live of it
         self._ranges: deque[Place] = deque()  # what may not leave, in order and disjoint
         self._last = False  # whether the last character that left, left as WITHHELD
+
+    def _counted(self, delta: str) -> str | None:
+        """What may leave, found by counting alone; ``None``, and nothing heard, if it cannot be."""
+        symbols = plain_symbols(delta)
+        live = None if symbols is None else self._stands.grows(symbols)
+        if live is None:
+            return None
+        text = self.held + delta
+        cut = place_of(text, live)
+        self.held = text[cut:]
+        self._begun += cut
+        return text[:cut]
+
+    def _settle(self) -> None:
+        """Place what was only counted."""
+        self._stands.stand(_folded(self.held, _placed(self.held, self._begun))[1])
 
     def _hear(self, delta: str, *, final: bool) -> None:
         """Find what ``delta`` begins, continues and completes, in every reading."""
         begun = self._begun + len(self.held)
         self.held += delta
-        places = list(enumerate(range(begun + 1, begun + len(delta) + 1), begun))
+        places = _placed(delta, begun)
         # These begin as the first reading stands now, so they are made before it hears more.
         others = []
         if not self._still or STIRRING.search(delta):
@@ -123,10 +148,12 @@ class RunFilter:
         waiting = self._stands.begins if self._still else self._waiting()
         self._begun = start + len(held) if waiting is None else waiting
         cut = self._begun - start
-        if not cut:
-            return ""
         self.held = held[cut:]
-        return self._covered(held[:cut], start) if self._ranges or self._last else held[:cut]
+        out = held[:cut]
+        if cut and (self._ranges or self._last):
+            out = self._covered(out, start)
+        self._plain = self._still and not (self._ranges or self._last) and self.held.isascii()
+        return out
 
     def _waiting(self) -> int | None:
         """Where begins what any reading or layer still waits for, if anything."""
@@ -155,6 +182,11 @@ class RunFilter:
             return True
         # An accent or vowel sign goes with the letter it stands on.
         return self._last and unicodedata.category(char).startswith("M")
+
+
+def _placed(text: str, begun: int) -> list[Place]:
+    """The places of the characters of ``text``, which begins at ``begun``."""
+    return list(enumerate(range(begun + 1, begun + len(text) + 1), begun))
 
 
 def _folded(text: str, places: list[Place]) -> tuple[str, list[Place]]:
