@@ -15,7 +15,7 @@ from ragtrace.errors import RagtraceError
 from ragtrace.testing.overhead import _bench, _delivery
 from ragtrace.testing.overhead._process import WorkerProcess
 from ragtrace.testing.overhead._sink import Sink
-from ragtrace.testing.overhead._tracers import BASE, OURS, TEXTS, Tracer
+from ragtrace.testing.overhead._tracers import ARMED, BASE, OURS, TEXTS, Tracer
 
 TINY = bench.Effort(rounds=1, calls=2, streams=1, seconds=0.5)
 
@@ -42,6 +42,18 @@ def test_a_call_is_measured_beside_the_application_alone() -> None:
     assert rows[f"sent: {OURS}: a call"]["bar"] == 500
     assert rows[f"sent: {OURS}: spans"]["value"] == 3
     assert 0 < rows[f"sent: {OURS}: bytes"]["value"] < rows[f"sent: {TEXTS}: bytes"]["value"]
+
+
+@pytest.mark.slow
+def test_a_delta_is_measured_by_itself_and_with_its_share_of_the_stream() -> None:
+    """And costs few calls of ours: what it takes more is no share of anything else."""
+    rows = {row.name: row for row in _bench.measure("stream", TINY)}
+    alone = rows[f"stream: {BASE}: Python calls a delta"].value
+    for name, bar, most in ((OURS, 2, 8), (ARMED, 12, 26)):
+        assert rows[f"stream: {name}: a delta"].at_most == bar
+        assert rows[f"stream: {name}: shared out"].at_most is None
+        assert rows[f"stream: {name}: an answer"].value > 0
+        assert rows[f"stream: {name}: Python calls a delta"].value - alone <= most
 
 
 @pytest.mark.slow

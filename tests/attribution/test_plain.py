@@ -92,7 +92,7 @@ def test_a_common_delta_takes_the_short_way() -> None:
     """Ordinary words cost few calls each, also where there are literals as well."""
     passages = [prose(seed, 150) for seed in range(8)]
     deltas = [f" {word}" for word in words(1234, 500)]
-    for secrets, most in ((passages, 26), ([*passages, "PIN 4711, code XK-99-B, $500"], 60)):
+    for secrets, most in ((passages, 36), ([*passages, "PIN 4711, code XK-99-B, $500"], 64)):
         guard = Guard(secrets)
         guard.feed("So:")
         assert calls(guard, deltas) < most * len(deltas)

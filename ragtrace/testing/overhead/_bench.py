@@ -124,22 +124,33 @@ def _figures(
 def _stream(tracers: Sequence[str], effort: Effort, told: Listener) -> list[Row]:
     """What one delta takes.
 
-    A streamed answer, less one that comes at once, less the same of the application alone.
+    A long answer in many deltas, less the same in few, less the same of the application alone.
+    Beside it, what a stream of 200 takes more than an answer at once, shared out among its deltas:
+    that is for the most part what a stream takes however few it has.
     """
     rows: list[Row] = []
     with Sink() as sink, _workers(tracers, "langchain", FEW, "made", sink) as workers:
         whole = _turns(workers, "invoke", effort.calls, effort.rounds, told, sink)
         streamed = _turns(workers, "stream", effort.streams, effort.rounds, told, sink)
-        for name in tracers:
-            if name == BASE:
-                alone = streamed.median(name, "cpu") - whole.median(name, "cpu")
-                rows.append(Row("stream", name, "a delta", alone * 1e6 / ANSWER_WORDS, "us"))
-                continue
-            added = streamed.added(name, "cpu") - whole.added(name, "cpu")
-            bar = DELTA_BARS.get(name)
-            rows.append(Row("stream", name, "a delta", added / ANSWER_WORDS, "us", at_most=bar))
-            rows.append(Row("stream", name, "an answer", streamed.added(name, "cpu"), "us"))
+        deltas = _turns(workers, "deltas", effort.streams, effort.rounds, told, sink)
+        for name, worker in workers.items():
+            rows += _of_delta(name, whole, streamed, deltas)
+            calls = worker.do("delta calls")["calls"]
+            rows.append(Row("stream", name, "Python calls a delta", calls, ""))
     return rows
+
+
+def _of_delta(name: str, whole: _Turns, streamed: _Turns, deltas: _Turns) -> Iterator[Row]:
+    if name == BASE:
+        yield Row("stream", name, "a delta", deltas.median(name, "cpu") * 1e6, "us")
+        alone = streamed.median(name, "cpu") - whole.median(name, "cpu")
+        yield Row("stream", name, "shared out", alone * 1e6 / ANSWER_WORDS, "us")
+        return
+    bar = DELTA_BARS.get(name)
+    yield Row("stream", name, "a delta", deltas.added(name, "cpu"), "us", at_most=bar)
+    added = streamed.added(name, "cpu") - whole.added(name, "cpu")
+    yield Row("stream", name, "shared out", added / ANSWER_WORDS, "us")
+    yield Row("stream", name, "an answer", streamed.added(name, "cpu"), "us")
 
 
 class _Turns:

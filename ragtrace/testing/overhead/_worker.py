@@ -15,7 +15,12 @@ import time
 import warnings
 from typing import Any, Final
 
-from ragtrace.testing.overhead._material import Shelf
+from ragtrace.testing.overhead._material import (
+    ANSWER_WORDS,
+    DELTA_WORDS,
+    LONG_ANSWER_WORDS,
+    Shelf,
+)
 from ragtrace.testing.overhead._tracers import TRACERS, Started
 
 __all__ = ["main"]
@@ -32,8 +37,8 @@ def main() -> None:
     started = Started()
     [tracer] = [one for one in TRACERS if one.name == said["tracer"]]
     tracer.start(said["framework"], said["url"], started)
-    application = _application(said["framework"], Shelf(said["k"]), started.config)
-    work = _Work(application, started)
+    shelf = Shelf(said["k"])
+    work = _Work(_application(said["framework"], shelf, started.config), shelf, started)
     work.do("invoke", WARM)
     work.do("stream", 2)
     gc.collect()
@@ -44,7 +49,11 @@ def main() -> None:
         if asked["do"] == "for":
             _tell(work.keep_on(asked["seconds"]))
         elif asked["do"] == "calls":
-            _tell({"calls": work.python_calls()})
+            _tell({"calls": work.python_calls("invoke")})
+        elif asked["do"] == "deltas":
+            _tell(work.deltas(asked["count"]))
+        elif asked["do"] == "delta calls":
+            _tell({"calls": work.delta_calls()})
         elif asked["do"] == "spans":
             _tell({"spans": started.spans})
         else:
@@ -54,9 +63,9 @@ def main() -> None:
 class _Work:
     """Makes calls of the application, and counts what they take."""
 
-    def __init__(self, application: Any, started: Started) -> None:
-        self._application, self._started = application, started
-        self._shelf = Shelf(1, seed=1)  # a question is no quotation
+    def __init__(self, application: Any, shelf: Shelf, started: Started) -> None:
+        self._application, self._shelf, self._started = application, shelf, started
+        self._questions = Shelf(1, seed=1)  # a question is no quotation
         self._asked = 0
         self._loop = asyncio.new_event_loop()
 
@@ -93,8 +102,31 @@ class _Work:
         made = self._started.spans - spans
         return {"calls": calls, "spans": made, "flush": time.monotonic() - began}
 
-    def python_calls(self) -> int:
-        """Calls of Python functions during one invoke, in the threads that make the answer."""
+    def deltas(self, count: int) -> dict[str, float]:
+        """Seconds of the processor for one delta more: the same answer in many and in few."""
+        seconds = {1: 0.0, DELTA_WORDS: 0.0}
+        for number in range(2 * count):
+            each = list(seconds)[(number + number // 2) % 2]  # one first, then the other
+            self._shelf.speak(LONG_ANSWER_WORDS, each)
+            question, used = self._question(), time.process_time()
+            self._application.stream(question)
+            seconds[each] += time.process_time() - used
+        self._shelf.speak(ANSWER_WORDS, 1)
+        self._started.flush()
+        more = LONG_ANSWER_WORDS - LONG_ANSWER_WORDS // DELTA_WORDS
+        return {"cpu": (seconds[1] - seconds[DELTA_WORDS]) / count / more}
+
+    def delta_calls(self) -> float:
+        """Calls of Python functions for one delta more."""
+        calls = []
+        for each in (1, DELTA_WORDS):
+            self._shelf.speak(LONG_ANSWER_WORDS, each)
+            calls.append(self.python_calls("stream"))
+        self._shelf.speak(ANSWER_WORDS, 1)
+        return (calls[0] - calls[1]) / (LONG_ANSWER_WORDS - LONG_ANSWER_WORDS // DELTA_WORDS)
+
+    def python_calls(self, what: str) -> int:
+        """Calls of Python functions during one call, in the threads that make the answer."""
         question, count = self._question(), 0
 
         def profile(frame: Any, event: str, argument: Any) -> None:
@@ -103,7 +135,7 @@ class _Work:
 
         threading.setprofile(profile)
         sys.setprofile(profile)
-        self._application.invoke(question)
+        getattr(self._application, what)(question)
         sys.setprofile(None)
         threading.setprofile(None)
         return count
@@ -113,7 +145,7 @@ class _Work:
 
     def _question(self) -> str:
         self._asked += 1
-        return self._shelf.question(self._asked)
+        return self._questions.question(self._asked)
 
 
 def _application(framework: str, shelf: Shelf, config: Any) -> Any:
