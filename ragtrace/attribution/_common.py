@@ -41,8 +41,7 @@ class Row:
         else:
             self.codes = np.frombuffer(symbols.encode("utf-32-le"), np.uint32)
         self.hashes = kgrams(self.codes[PADDING:-PADDING])
-        self.starts = np.array(starts, np.int64)
-        self.sizes = np.array([len(text) for text in texts], np.int64)
+        self.starts, self.sizes = starts, list(map(len, texts))
 
     def text_of(self, places: Places) -> set[int]:
         """The texts that ``places`` are in."""
@@ -69,14 +68,14 @@ def related(
     """
     places, chunk, at = pairs
     text, within = row.text_at(places), rows.locate(at)[1]
-    place = places - row.starts[text]
+    place, size = places - np.array(row.starts)[text], np.array(row.sizes)[text]
     other = ((np.array(own)[text] != chunk) | (place != within)).nonzero()[0]
     if not len(other):
         return set(), set()
     places, chunk, at = places[other], chunk[other], at[other]
-    text, place, within = text[other], place[other], within[other]
+    text, place, size, within = text[other], place[other], size[other], within[other]
     early = EDGE - K
-    texts = text[(place <= early) | (place >= row.sizes[text] - EDGE)]
+    texts = text[(place <= early) | (place >= size - EDGE)]
     chunks = chunk[(within <= early) | (within >= rows.sizes(chunk) - EDGE)]
     start, _, begin = maximal(row.codes, rows.codes, places, at)
     return (

@@ -39,13 +39,14 @@ class Rows:
 
         Where that fails, none of them is appended.
         """
-        sizes = np.array([len(codes) for codes in chunks], np.int64)
-        ends = self._size + np.cumsum(sizes // KEPT * KEPT + KEPT)  # one symbol between, at least
-        starts = np.concatenate([[self._size], ends[:-1]])
-        end, count = int(ends[-1]), self._count + len(chunks)
+        end, count = self._size, self._count + len(chunks)
+        starts, sizes = [], [len(codes) for codes in chunks]
+        for size in sizes:
+            starts.append(end)
+            end += size // KEPT * KEPT + KEPT  # one symbol between, at least
         self._make_room(end, count)
         self._codes[self._size : end] = _BETWEEN  # there may be some of what failed
-        for start, codes in zip(starts.tolist(), chunks, strict=True):
+        for start, codes in zip(starts, chunks, strict=True):
             self._codes[start : start + len(codes)] = codes
         self._starts[self._count : count], self._sizes[self._count : count] = starts, sizes
         first, self._size, self._count = self._size, end, count

@@ -30,9 +30,9 @@ _MARKED: Final = np.uint8(0x80)
 _ANY: Final = np.uint8(0xFF)
 """The mark where several hashes stand."""
 
-_WAITING: Final = 4_096
-"""Seeds that wait to be linked: sixteen texts of 1 KB, which are linked together in little more
-time than one of them by itself."""
+_WAITING: Final = 16_384
+"""Seeds that wait to be linked: sixty-four texts of 1 KB, which are linked together in twice the
+time of sixteen of them. So many are looked through in 2 us where a mark is met."""
 
 _SINGLY: Final = 8
 """Hashes up to which it is quicker to look for each by itself."""
@@ -145,13 +145,15 @@ class Seeds:
 
     def _mark(self, hashes: Hashes) -> None:
         """Mark where the seeds of these hashes stand, or will."""
-        places = hashes >> np.uint32(32 - self._bits - _MARKS)
+        places = (hashes >> np.uint32(32 - self._bits - _MARKS)).astype(np.intp)
         own = hashes.astype(np.uint8)
         own |= _MARKED
-        there = self._marks[places]
-        own[(there != 0) & (there != own)] = _ANY
+        there = self._marks.take(places)
+        own[(there != own) & there.astype(np.bool_)] = _ANY
         self._marks[places] = own
-        self._marks[places[self._marks[places] != own]] = _ANY  # two of them at one place
+        twice = self._marks.take(places) != own
+        if twice.any():  # two of them at one place
+            self._marks[places[twice]] = _ANY
 
     def _waits(self, hashes: Hashes) -> bool:
         """Whether seeds of any of these hashes wait to be linked."""
@@ -207,8 +209,13 @@ class Seeds:
     def _link(self, first: int, hashes: Hashes) -> None:
         if not len(hashes):
             return
-        order = np.argsort(hashes, kind="stable")
-        seeds, hashes = (first + order).astype(np.int32), hashes[order]
+        # One sort of one number each, hash and then age: numpy sorts numbers ten times as fast as
+        # it finds the order of some.
+        keys = hashes.astype(np.uint64) << np.uint64(32)
+        keys |= np.arange(first, first + len(hashes), dtype=np.uint64)
+        keys.sort()
+        seeds = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
+        hashes = (keys >> np.uint64(32)).astype(np.uint32)
         new = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
         self._same[seeds[:-1]] = seeds[1:]
         last = np.concatenate([new[1:], [len(seeds)]]) - 1

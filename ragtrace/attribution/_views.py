@@ -44,9 +44,18 @@ LONGEST_REMEMBERED: Final = 4_096
 UNBROKEN: Final = ENCODED_WORD - 2 * (K - 1)
 """Characters in a row that are base64 if K - 1 on either side, of other texts, are as well."""
 
+SHORT: Final = 2_048
+"""Characters of a text in which it is quicker to look for these themselves than for the longest
+word: a passage, an answer."""
+
 _ESCAPE: Final = re.compile(ESCAPE)
 _ESCAPED: Final = re.compile(rf"{ESCAPE}|(?:{OPEN_ESCAPE})\Z")
 _UNBROKEN: Final = re.compile(rf"[A-Za-z0-9+/_\r\n-]{{{UNBROKEN},}}")
+_AS_MARKS: Final = bytes(
+    ord("x" if re.match(r"[A-Za-z0-9+/_\r\n-]", chr(code)) else " ") for code in range(256)
+)
+"""Every character that base64 may have as one, and every other as another."""
+_MARKS: Final = b"x" * UNBROKEN
 _BASE64: Final = re.compile(rf"[A-Za-z0-9+/_\r\n-]{{{ENCODED_WORD},}}")
 _URL_SAFE: Final = str.maketrans("-_", "+/", "\r\n")
 
@@ -112,19 +121,24 @@ def plain(text: str) -> str | None:
 def _plain(text: str) -> str | None:
     if any([trigger in text for trigger in TRIGGERS]) and _ESCAPED.search(text):
         return None
-    return None if _may_be_unbroken(text) and _UNBROKEN.search(text) else skeleton(text).symbols
+    return None if _is_unbroken(text) else skeleton(text).symbols
+
+
+def _is_unbroken(text: str) -> bool:
+    """Whether UNBROKEN characters in a row may be base64."""
+    if len(text) <= SHORT:
+        return _MARKS in text.encode("ascii", "replace").translate(_AS_MARKS)
+    return _may_be_unbroken(text) and bool(_UNBROKEN.search(text))
 
 
 def _may_be_unbroken(text: str) -> bool:
     """Whether there are UNBROKEN characters without a space; quicker than looking for them."""
-    if len(text) < 8 * UNBROKEN:
-        return True
     data = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
     spaces = (data == ord(" ")).nonzero()[0]
     if not len(spaces):
         return True
     longest = max(int(spaces[0]), len(data) - int(spaces[-1]), int(np.diff(spaces).max(initial=0)))
-    return longest > UNBROKEN
+    return longest >= UNBROKEN
 
 
 _plainly = lru_cache(REMEMBERED)(_plain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -55,3 +55,26 @@ def test_looking_in_between_changes_nothing(chunks: list[list[int]], asked: list
         _added(once, chunk, owner)
         often.find(wanted)
     assert _found(often, wanted) == _found(once, wanted)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([300, 40_000]), st.booleans())
+def test_of_very_many_each_is_found(seed: int, different: int, look: bool) -> None:
+    """Also where they were linked at different times, and where the table has grown in between."""
+    dice = np.random.default_rng(seed)
+    hashes = dice.integers(0, 1 << 32, different, dtype=np.uint32)
+    seeds = Seeds()
+    expected: dict[int, set[tuple[int, int]]] = {}
+    for owner in range(30):
+        chunk = dice.choice(hashes, int(dice.integers(0, 3_000)))
+        seeds.add(chunk, np.arange(len(chunk)), np.full(len(chunk), owner))
+        for within, one in enumerate(chunk.tolist()):
+            expected.setdefault(one, set()).add((owner, within))
+        if look:
+            seeds.find(hashes[:20])
+    asked = np.concatenate([hashes[:200], hashes[:200] + np.uint32(1)])
+    found: dict[int, set[tuple[int, int]]] = {}
+    for place, owner, within in _found(seeds, asked):
+        found.setdefault(place, set()).add((owner, within))
+    for place, one in enumerate(asked.tolist()):
+        assert found.get(place, set()) == expected.get(one, set())

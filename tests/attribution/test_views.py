@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragtrace.attribution import skeleton
-from ragtrace.attribution._views import views
+from ragtrace.attribution._views import SHORT, UNBROKEN, plain, views
 from tests.prose import SCRIPTS, prose
 
 LONG = {**SCRIPTS, "prose": prose(3, 40), "lines": prose(4, 20).replace(". ", '.\n\t"')}
@@ -72,6 +73,22 @@ def test_a_plain_text_has_one_view() -> None:
     for text in SCRIPTS.values():
         assert len(views(text)) == 1
     assert len(views("5 % of AT&T, x < y, 100%; a/b")) == 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("aZ09+/_-\r\n é.\ud800\u0100"), st.integers(1, UNBROKEN + 2)),
+        max_size=30,
+    ),
+    st.sampled_from([0, SHORT]),
+)
+def test_a_text_without_escapes_is_plain_unless_letters_go_on_and_on(
+    runs: list[tuple[str, int]], beside: int
+) -> None:
+    """Short texts and long ones are looked through differently, and both as a pattern would."""
+    text = "".join([char * times for char, times in runs]) + " or" * (beside // 3 + 1)
+    unbroken = re.search(rf"[A-Za-z0-9+/_\r\n-]{{{UNBROKEN},}}", text)
+    assert plain(text) == (None if unbroken else skeleton(text).symbols)
 
 
 def test_what_looks_like_an_escape_does_not_hide_base64() -> None:
