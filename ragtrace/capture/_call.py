@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from itertools import chain
-from typing import Final
 
 from opentelemetry.trace import Span, Status, StatusCode
 
@@ -17,6 +15,7 @@ from ragtrace.capture._cached import judge_cached
 from ragtrace.capture._call_span import Model, file_texts, start_span
 from ragtrace.capture._derived import Derived
 from ragtrace.capture._drawn import draw_call
+from ragtrace.capture._ending import ending
 from ragtrace.capture._failed import failed
 from ragtrace.capture._guarded import guarded
 from ragtrace.capture._request import Request
@@ -27,9 +26,6 @@ from ragtrace.model import Action, Audience, Message
 from ragtrace.wire import AttributeValue, encode_decision, encode_lineage, names
 
 __all__ = ["Call"]
-
-LEFT: Final = (GeneratorExit, asyncio.CancelledError)
-"""What ends a stream whose reader has gone away."""
 
 
 class Call:
@@ -70,7 +66,7 @@ class Call:
         self._withheld = 0
         self._done = False
         if stream:
-            request.streams.add(self)
+            request.streams(self)
         self._usage: tuple[int, int] | None = None
         self._span: Span | None = None
         with guarded("model span"):
@@ -216,18 +212,13 @@ class Call:
         self._withheld += guard.withheld
         return out
 
-    @contextmanager
-    def ended(self) -> Iterator[None]:
-        """End the call with the block, noting an error, or a reader who went away early."""
-        error: BaseException | None = None
-        try:
-            yield
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            partial = isinstance(error, LEFT)
-            self.finish(None if partial else error, partial=partial)
+    def ended(self, then: Callable[[], object] | None = None) -> AbstractContextManager[None]:
+        """End the call with the block, noting an error, or a reader who went away early.
+
+        Args:
+            then: What is to be done after that, whatever happens.
+        """
+        return ending(self, then)
 
     def used(self, tokens_in: int, tokens_out: int) -> None:
         """Note the tokens that the provider has counted."""
@@ -251,7 +242,7 @@ class Call:
         if self._runtime.ledger.put_off(lambda: self.finish(error, partial=partial)):
             return
         self._done = True
-        self._request.streams.discard(self)
+        self._request.streamed(self)
         made: Derived | None = None
         with guarded("derived text"):
             if not self.blocked:  # a refusal is nobody's secret
@@ -283,7 +274,8 @@ class Call:
             reason = str(error) if isinstance(error, PolicyBlocked) else None
             span.set_status(Status(StatusCode.ERROR, reason))
         if self._answer.began:
-            said[names.COMPLETION_DIGEST] = completion.digest
+            known = made.chunk if made is not None and made.chunk.text == completion.text else None
+            said[names.COMPLETION_DIGEST] = (known or completion).digest
         if made is not None:
             level = self._runtime.policy.labeller.effective(made.chunk).level
             said |= encode_lineage(level, made.chunk.origins, self._assembly.flows)

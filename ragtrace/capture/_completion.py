@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from ragtrace.attribution import Cover, Index, foreign, read
+from ragtrace.attribution import Index, foreign, read
 from ragtrace.capture._assembly import Assembly
 from ragtrace.capture._corpus import in_corpus
 from ragtrace.capture._derived import Derived
@@ -55,15 +55,17 @@ def derived(
         step: The safe step that said it, and nothing longer than that step may say.
     """
     policy = runtime.policy
+    name = digest(text)
     label, origins = made.inherited
     for chunk in cached:
         label = policy.lattice.join([label, policy.labeller.effective(chunk)])
         origins = tuple(dict.fromkeys([*origins, *chunk.origins]))
     try:
-        said, chunks = _documents_in(runtime, audience, text) if origins or step else ((), {})
+        looked = bool(origins or step)
+        said, chunks = _documents_in(runtime, audience, text, name) if looked else ((), {})
         plain = not origins and label == policy.lattice.public
         echoed = () if plain else _echoed(text, made)
-        chunk = derive(policy, text, (label, origins), said, chunks, echoed)
+        chunk = derive(policy, text, (label, origins), said, chunks, echoed, name)
         if step is not None:
             before, completions = runtime.ledger.completions_in([text])
             chunks |= {name: one.chunk for name, one in completions.items()}
@@ -74,10 +76,10 @@ def derived(
 
 
 def _documents_in(
-    runtime: Runtime, audience: Audience, text: str
+    runtime: Runtime, audience: Audience, text: str, name: str
 ) -> tuple[Sequence[Attribution], dict[str, Chunk]]:
     """Documents that stand in ``text``: those this process has seen, and those of the corpus."""
-    found, chunks = runtime.ledger.documents_in(text)
+    found, chunks = runtime.ledger.documents_in(text, name)
     if runtime.corpus is None:
         return found, chunks
     reading = read([Message("assistant", text)])
@@ -143,9 +145,13 @@ def _stands_in(words: str, piece: str) -> bool:
 
 def _own_words(made: Assembly) -> list[str]:
     """The pieces of a prompt between what was found in it."""
-    held = Cover.of([(s.message, s.start, s.end) for one in made.found for s in one.spans])
-    return [
-        message.text[start:end]
-        for place, message in enumerate(made.messages)
-        for start, end in held.left(place, 0, len(message.text))
-    ]
+    found = sorted([span[:3] for one in made.found for span in one.spans], reverse=True)
+    pieces = []
+    for place, message in enumerate(made.messages):
+        reached = 0
+        while found and found[-1][0] == place:
+            _, start, end = found.pop()
+            pieces.append(message.text[reached:start])
+            reached = max(reached, end)
+        pieces.append(message.text[reached:])
+    return [piece for piece in pieces if piece]

@@ -35,7 +35,7 @@ def inherited(
         now: Seconds since 1970, UTC.
         context: The running one, unless said.
     """
-    values = get_value(_KEY, context)
+    values = None if key is None else get_value(_KEY, context)
     if key is None or not isinstance(values, tuple):
         return None
     for value in values:

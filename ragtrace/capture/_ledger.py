@@ -164,13 +164,19 @@ class Ledger:
         made = {one.chunk: self._completions[one.chunk] for one in derived}
         return Seen(found, chunks, derived, made, template, reading)
 
-    def documents_in(self, text: str) -> tuple[Sequence[Attribution], dict[str, Chunk]]:
+    def documents_in(
+        self, text: str, name: str | None = None
+    ) -> tuple[Sequence[Attribution], dict[str, Chunk]]:
         """The chunks that stand in one text, which is message 0; and these, by digest.
 
         The other processes are not asked: this is about what a model has just said, from chunks
         that were found in its prompt.
+
+        Args:
+            text: To look through.
+            name: Its digest, where that is known.
         """
-        name = digest(text)
+        name = name or digest(text)
         with self._lock:
             if self._quotations.is_strange(name, text):
                 return (), {}

@@ -41,6 +41,7 @@ class Patches:
     has since wrapped our replacement, it stays in place and calls straight through.
 
     Attributes:
+        active: Whether they have not been put back.
         missing: Where methods were asked for that this version of the framework does not have.
     """
 
@@ -91,7 +92,15 @@ class Patches:
             if name in cls.__dict__
         )
 
-    def method(self, owner: type, name: str, wrap: Wrap, *, optional: bool = False) -> bool:
+    def method(
+        self,
+        owner: type,
+        name: str,
+        wrap: Wrap,
+        *,
+        optional: bool = False,
+        listens: bool = False,
+    ) -> bool:
         """Replace ``owner.name`` where the class itself defines it; says whether it does.
 
         Args:
@@ -99,6 +108,8 @@ class Patches:
             name: Method.
             wrap: Makes the replacement from the original.
             optional: Whether nothing is missed where the class does not define it.
+            listens: Whether the replacement does what the original does and listens to it, and
+                asks itself whether it is still ``active``: there is one call less.
         """
         with self._lock:
             original = _without_leftovers(owner.__dict__.get(name))
@@ -109,7 +120,11 @@ class Patches:
                 for p in self._patches
             ):
                 return original is not None
-            replacement = self._switchable(original, wrap(original))
+            replacement = wrap(original)
+            if listens:
+                replacement = functools.wraps(original)(replacement)
+            else:
+                replacement = self._switchable(original, replacement)
             _switchables[replacement] = self
             setattr(owner, name, replacement)
             self._patches.append(_Patch(owner, name, original, replacement))

@@ -61,7 +61,6 @@ class Request:
         carried: What it has brought along from the service that called this one.
         taint: What it has handled here.
         span: The span of the turn; ``None`` where nothing opened one.
-        streams: Model calls of it whose answers are still coming.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class Request:
         self._chunks: dict[str, Chunk] = {}
         self._passed: set[str] = set()
         self._said: set[str] = set()
-        self.streams: Final[weakref.WeakSet[Stream]] = weakref.WeakSet()
+        self._streams: weakref.WeakSet[Stream] | None = None  # most requests have none
         self._asked = 0
         self._tell: Callable[[], None] | None = None
         self._blocked: Decision | None = None
@@ -134,7 +133,8 @@ class Request:
     def saw(self, chunks: list[Chunk]) -> None:
         """Note what was retrieved for this request."""
         with self._lock:
-            self._chunks.update((chunk.digest, chunk) for chunk in chunks)
+            for chunk in chunks:
+                self._chunks[chunk.digest] = chunk
 
     def let(self, digests: Iterable[str]) -> None:
         """Note texts, by digest, that a search has let through to the application."""
@@ -189,14 +189,27 @@ class Request:
         """Whether the text of this digest is a completion of this request."""
         return digest in self._said
 
+    def streams(self, call: Stream) -> None:
+        """Note a model call whose answer is still coming."""
+        with self._lock:
+            if self._streams is None:
+                self._streams = weakref.WeakSet()
+            self._streams.add(call)
+
+    def streamed(self, call: Stream) -> None:
+        """Note that the answer of a model call has come to its end."""
+        if self._streams is not None:
+            self._streams.discard(call)
+
     def catch_up(self) -> None:
         """Have what open streams have said so far be remembered.
 
         A step of the application may hand it on before the stream has ended, or without its
         ever ending.
         """
-        for stream in list(self.streams):
-            stream.catch_up()
+        if self._streams is not None:
+            for stream in list(self._streams):
+                stream.catch_up()
 
     def parent(self) -> Context:
         """The OpenTelemetry context that a step of this request starts in.

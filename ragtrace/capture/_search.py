@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from ragtrace.capture._retrieval import Retrieval
 from ragtrace.capture._runtime import current
 from ragtrace.capture._turn import Turn
@@ -13,10 +10,7 @@ from ragtrace.model import Source
 __all__ = ["search"]
 
 
-@contextmanager
-def search(
-    source: Source, *, query: str = "", top_k: int | None = None, turn: Turn | None = None
-) -> Iterator[Retrieval | None]:
+class search:
     """One search, from the call of a client to what it may return; its ``judge`` says what.
 
     It belongs to the request that is open where it is called. Inside a retriever that ragtrace
@@ -29,18 +23,32 @@ def search(
         top_k: How many were asked for.
         turn: Whose it is, where a framework knows more of that than where it is called.
     """
-    runtime = current()
-    if runtime is None:
-        yield None
-        return
-    turn = turn or Turn.here(runtime)
-    found = Retrieval(runtime, turn.request, source, top_k=top_k, query=query).begin()
-    try:
-        yield found
-    except BaseException as error:
-        found.end(error)
-        raise
-    else:
-        found.end()
-    finally:
-        turn.close()
+
+    # A class and no generator, which takes thrice as long.
+    __slots__ = ("_asked", "_found", "_turn")
+
+    def __init__(
+        self, source: Source, *, query: str = "", top_k: int | None = None, turn: Turn | None = None
+    ) -> None:
+        self._asked = source, query, top_k
+        self._turn = turn
+        self._found: Retrieval | None = None
+
+    def __enter__(self) -> Retrieval | None:
+        runtime = current()
+        if runtime is None:
+            return None
+        source, query, top_k = self._asked
+        turn = self._turn = self._turn or Turn.here(runtime)
+        self._found = Retrieval(runtime, turn.request, source, top_k=top_k, query=query)
+        return self._found.begin()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if self._found is None or self._turn is None:
+            return
+        try:
+            self._found.end(error)
+        finally:
+            self._turn.close()

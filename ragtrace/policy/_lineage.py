@@ -108,6 +108,7 @@ def derive(
     said: Sequence[Attribution],
     chunks: Mapping[str, Chunk],
     echoed: Iterable[tuple[int, int]] = (),
+    name: str | None = None,
 ) -> Chunk:
     """The chunk that a completion is, for whatever prompt or result it turns up in.
 
@@ -122,9 +123,10 @@ def derive(
         said: Chunks found in ``text``, which is message 0.
         chunks: These, by digest.
         echoed: Characters of ``text`` that stand in the prompt and are nobody's document.
+        name: The digest of ``text``, where that is known.
     """
     label, origins = inherited
-    nothing, name = policy.lattice.public, digest(text)
+    nothing, name = policy.lattice.public, name or digest(text)
     copied = [
         (span.start, span.end, label_of(policy, chunks[one.chunk], (span,)))
         for one in said

@@ -93,6 +93,8 @@ class Policy:
             return Audience(
                 name or UNNAMED_AUDIENCE, self.lattice.least, held, principal, groups, known=False
             )
+        if not tenant and principal is None and not groups:
+            return found
         return replace(
             found,
             compartments=found.compartments | held,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import lru_cache
 from operator import attrgetter
@@ -101,25 +101,25 @@ def encode_lineage(
         origins: Documents that it was made from.
         flows: What was found in its prompt. An origin that is among them is named by its place.
     """
-    places = {_name(flow.chunk): (place, flow.label) for place, flow in enumerate(flows)}
-    return {
-        names.COMPLETION_LEVEL: level,
-        names.COMPLETION_ORIGINS: as_json([_origin(origin, places) for origin in origins]),
+    places = {
+        (flow.chunk.digest, flow.chunk.document.id, flow.chunk.source.id): (place, flow.label)
+        for place, flow in enumerate(flows)
     }
+    told = []
+    for origin in origins:
+        place, label = places.get((origin.digest, origin.document, origin.source), (None, None))
+        if label is origin.label and origin.evidence == "taint":  # as almost all are
+            told.append(f'{{"ord":{place}}}')
+        else:
+            told.append(as_json(_origin(origin, place, label)))
+    return {names.COMPLETION_LEVEL: level, names.COMPLETION_ORIGINS: f"[{','.join(told)}]"}
 
 
-def _name(chunk: Chunk) -> tuple[str, str, str]:
-    return chunk.digest, chunk.document.id, chunk.source.id
-
-
-def _origin(
-    origin: Origin, places: Mapping[tuple[str, str, str], tuple[int, Label]]
-) -> dict[str, Any]:
-    place = places.get((origin.digest, origin.document, origin.source))
+def _origin(origin: Origin, place: int | None, label: Label | None) -> dict[str, Any]:
     if place is None:
         return of_origin(origin)
-    said: dict[str, Any] = {"ord": place[0]}
-    if origin.label is not place[1] and origin.label != place[1]:
+    said: dict[str, Any] = {"ord": place}
+    if origin.label != label:
         said |= encode_label(origin.label)
     if origin.evidence != "taint":
         said["evidence"] = origin.evidence

@@ -19,6 +19,9 @@ ROLES: Final = 64
 
 _SPAN: Final = "[%d,%d,%d,%d,%d]"
 _RUN: Final = "[%d,%d,%d]"
+_FOUND: Final = ',"verdict":"%s","spans":[%s],"runs":[%s]'
+_ONCE: Final = _FOUND % ("%s", _SPAN, _RUN)
+"""The same of what stands in one place, as most passages do."""
 
 _same: Final[dict[tuple[object, ...], tuple[object, str]]] = {}
 """By everything that is in the text; with it what is named by its place in memory, which stays."""
@@ -81,9 +84,14 @@ def _of_roles(roles: tuple[str, ...]) -> str:
 
 
 def _of_attribution(found: Attribution) -> str:
-    spans = ",".join([_SPAN % span[:5] for span in found.spans])
-    runs = ",".join([_RUN % (one.symbols, one.evidence, one.verbatim) for one in found.spans])
-    said = f',"verdict":"{found.verdict}","spans":[{spans}],"runs":[{runs}]'
+    if len(found.spans) == 1:
+        message, start, end, first, last, symbols, verbatim, evidence = found.spans[0]
+        place = message, start, end, first, last
+        said = _ONCE % (found.verdict, *place, symbols, evidence, verbatim)
+    else:
+        spans = ",".join([_SPAN % span[:5] for span in found.spans])
+        runs = ",".join([_RUN % (one.symbols, one.evidence, one.verbatim) for one in found.spans])
+        said = _FOUND % (found.verdict, spans, runs)
     if found.whole:
         said += ',"whole":true'
     return f'{said},"group":{as_json(list(found.group))}' if found.group else said

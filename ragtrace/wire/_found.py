@@ -82,8 +82,8 @@ def of_origin(origin: Origin) -> dict[str, Any]:
 
 def score_of(score: float | None) -> float | None:
     """``score`` if JSON has a word for it; some stores give a number type of their own."""
-    if score is None:
-        return None
+    if score is None or (type(score) is float and math.isfinite(score)):  # as almost all are
+        return score
     try:
         number = float(score)
     except (TypeError, ValueError, OverflowError):

@@ -11,9 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ragtrace
+from ragtrace.attribution import Cover
 from ragtrace.capture import Call, Model, Retrieval, current, current_request
-from ragtrace.capture._completion import written
-from ragtrace.model import Message, Passage, Source
+from ragtrace.capture._assembly import Assembly
+from ragtrace.capture._completion import _own_words, written
+from ragtrace.model import (
+    Action,
+    Attribution,
+    Decision,
+    Label,
+    Message,
+    Passage,
+    Source,
+    Span,
+)
 from ragtrace.testing import Recorder, recording
 from tests.prose import prose
 
@@ -154,3 +165,26 @@ def test_what_is_no_json_is_read_as_it_stands(text: str) -> None:
         json.loads(text)
     except ValueError:
         assert written(text) == text
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30), st.integers(1, 9)), max_size=8),
+    st.lists(st.integers(0, 30), min_size=3, max_size=3),
+)
+def test_a_prompt_has_of_its_own_what_is_in_nothing_found(
+    places: list[tuple[int, int, int]], sizes: list[int]
+) -> None:
+    """Whatever overlaps, and in whatever order it was found."""
+    texts = [prose(seed, 12)[:size] for seed, size in enumerate(sizes)]
+    spans = [(m, s, min(len(texts[m]), s + n)) for m, s, n in places if s < len(texts[m])]
+    found = [Attribution("", "certain", (Span(m, s, e, 0, e - s, e - s),)) for m, s, e in spans]
+    held = Cover.of(spans)
+    made = Assembly(
+        tuple(Message("user", text) for text in texts),
+        *(Decision(Action.ALLOW, "", ""), (), tuple(found), {}, Label(""), ()),
+    )
+    assert _own_words(made) == [
+        text[start:end]
+        for message, text in enumerate(texts)
+        for start, end in held.left(message, 0, len(text))
+    ]

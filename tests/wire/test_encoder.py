@@ -24,6 +24,7 @@ from ragtrace.model import (
     Label,
     LabelledRange,
     Mode,
+    Origin,
     Source,
     Span,
     digest,
@@ -34,10 +35,12 @@ from ragtrace.wire import (
     encode_decision,
     encode_documents,
     encode_flows,
+    encode_lineage,
     encode_request,
     names,
     openinference,
 )
+from ragtrace.wire._found import about, encode_label
 
 LIMITS = [None, 0, 1, 63, 64, 100, 500, 700, 1024, 4096, 12_000, 10**6]
 AUDIENCE = Audience("customer", "public", frozenset({"eu"}))
@@ -255,3 +258,33 @@ def test_a_flow_that_was_written_before_is_written_alike(
     read = decode_flows(attributes)[place]
     assert (read.ordinal, read.decision) == (place, decided)
     assert read.chunk == replace(one, text="")
+
+
+ORIGINS = st.builds(
+    Origin,
+    document=st.sampled_from(["doc-0", "doc-1", "doc-9"]),
+    source=st.sampled_from(["chroma/bank", "other"]),
+    digest=st.sampled_from([digest("0"), digest("1")]),
+    label=st.sampled_from([flow(0).label, flow(1).label, Label("secret"), Label("public")]),
+    evidence=st.sampled_from(["taint", "text", "certain"]),
+)
+
+
+@given(st.lists(ORIGINS), st.integers(0, 2))
+def test_an_origin_is_named_by_its_place_and_by_what_is_else_there(
+    origins: list[Origin], count: int
+) -> None:
+    """Whether it is among the flows of the span or not, nothing of it is lost."""
+    flows = [flow(place) for place in range(count)]
+    said = encode_lineage("secret", origins, flows)
+    assert said[names.COMPLETION_LEVEL] == "secret"
+    for one, told in zip(origins, json.loads(str(said[names.COMPLETION_ORIGINS])), strict=True):
+        known = told
+        if "ord" in told:
+            chunk, label = flows[told["ord"]].chunk, flows[told["ord"]].label
+            known = about(chunk, label) | {"evidence": "taint"} | told
+            assert ("level" in told) == (one.label != label)
+        document, source = known["document"], known["source"]
+        assert (document, source, known["digest"]) == (one.document, one.source, one.digest)
+        assert {**encode_label(one.label), "evidence": one.evidence}.items() <= known.items()
+        assert ("evidence" in told) == ("ord" not in told or one.evidence != "taint")

@@ -24,6 +24,11 @@ def hook_runs(patches: Patches, turns: Turns) -> None:
     The announcements themselves are listened to, and no callback handler is registered: with one
     in its list LangChain copies that list for every run and asks it at every token of a stream.
     """
+
+    def hook(owner: type, name: str, wrap: Callable[..., Method], note: Note) -> None:
+        wrap = functools.partial(wrap, patches, note)
+        patches.method(owner, name, wrap, optional=True, listens=True)
+
     for announces in (manager.CallbackManager, manager.AsyncCallbackManager):
         for name, note in (
             ("on_chain_start", turns.chain_began),
@@ -32,7 +37,7 @@ def hook_runs(patches: Patches, turns: Turns) -> None:
             ("on_chat_model_start", turns.model_began),
             ("on_llm_start", turns.model_began),
         ):
-            patches.method(announces, name, functools.partial(_begins, note), optional=True)
+            hook(announces, name, _begins, note)
     for run, kind, note in (
         (manager.CallbackManagerForChainRun, "chain", turns.chain_ended),
         (manager.AsyncCallbackManagerForChainRun, "chain", turns.chain_ended),
@@ -41,43 +46,52 @@ def hook_runs(patches: Patches, turns: Turns) -> None:
         (manager.CallbackManagerForRetrieverRun, "retriever", turns.retriever_ended),
         (manager.AsyncCallbackManagerForRetrieverRun, "retriever", turns.retriever_ended),
     ):
-        failed = functools.partial(note, failed=True)
-        patches.method(run, f"on_{kind}_end", functools.partial(_ends, note), optional=True)
-        patches.method(run, f"on_{kind}_error", functools.partial(_ends, failed), optional=True)
+        hook(run, f"on_{kind}_end", _ends, note)
+        hook(run, f"on_{kind}_error", _ends, functools.partial(note, failed=True))
 
 
-def _begins(note: Note, original: Method) -> Method:
+def _begins(patches: Patches, note: Note, original: Method) -> Method:
     """Note what has begun, which is what the announcement gives back."""
     if inspect.iscoroutinefunction(original):
 
         async def abegin(self: Any, *args: Any, **kwargs: Any) -> Any:
             run = await original(self, *args, **kwargs)
-            _noted(note, run)
+            if patches.active:
+                try:
+                    note(run)
+                except Exception:
+                    _failed()
             return run
 
         return abegin
 
     def begin(self: Any, *args: Any, **kwargs: Any) -> Any:
         run = original(self, *args, **kwargs)
-        _noted(note, run)
+        if patches.active:
+            try:
+                note(run)
+            except Exception:
+                _failed()
         return run
 
     return begin
 
 
-def _ends(note: Note, original: Method) -> Method:
+def _ends(patches: Patches, note: Note, original: Method) -> Method:
     """Note first what has ended: somebody else's handler may raise."""
 
     def end(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _noted(note, self)
+        if patches.active:
+            try:
+                note(self)
+            except Exception:
+                _failed()
         return original(self, *args, **kwargs)
 
     return end
 
 
-def _noted(note: Note, run: Any) -> None:
-    try:
-        note(run)
-    except Exception:  # eighteen times a call nothing fails, and then there is nothing to guard
-        with guarded("run tree"):
-            raise
+def _failed() -> None:
+    """What is handled just now: seventeen times a call nothing is, and then nothing is guarded."""
+    with guarded("run tree"):
+        raise

@@ -142,14 +142,9 @@ class Talk:
         finally:
             self.streaming = False
 
-    @contextmanager
-    def ended(self) -> Iterator[None]:
+    def ended(self) -> AbstractContextManager[None]:
         """End the call with the block, noting an error, or a reader who went away early."""
-        try:
-            with self._call.ended():
-                yield
-        finally:
-            self._turn.close()
+        return self._call.ended(self._turn.close)
 
     def _whole(self, said: list[str], aside: list[str]) -> list[str]:
         return [*self._call.whole(*said), *(self._call.whole(text)[0] for text in aside)]

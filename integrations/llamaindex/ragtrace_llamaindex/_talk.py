@@ -78,14 +78,9 @@ class Talk:
         """Be found by ``inside``; never held across a ``yield`` to the application."""
         return asking(self._call, variable=_current, value=self)
 
-    @contextmanager
-    def ended(self) -> Iterator[None]:
+    def ended(self) -> AbstractContextManager[None]:
         """End the call with the block, noting an error, or a reader who went away early."""
-        try:
-            with self._call.ended():
-                yield
-        finally:
-            self._leave()
+        return self._call.ended(self._leave)
 
     @contextmanager
     def begun(self) -> Iterator[None]:

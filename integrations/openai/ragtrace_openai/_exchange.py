@@ -120,7 +120,7 @@ class Exchange:
         streamed = kind.startswith(_EVENTS) or (self._body.get("stream") and "json" not in kind)
         if streamed and not self._stored:
             pieces: Pieces = Streamed(self._endpoint, self._call)
-            self._turn.request.streams.add(pieces)
+            self._turn.request.streams(pieces)
             return through(
                 response, pieces, lambda: self._ended(pieces), lambda: self._over(pieces)
             )
