@@ -24,7 +24,7 @@ from ragtrace.capture._setup import ensure, flush, init, request, shutdown
 from ragtrace.capture._shared import Shared
 from ragtrace.capture._transformation import transformation
 from ragtrace.capture._turn import Turn
-from ragtrace.capture._underway import asking, is_asked
+from ragtrace.capture._underway import asked_by, asking, is_asked
 
 __all__ = [
     "METADATA_KEY",
@@ -45,6 +45,7 @@ __all__ = [
     "Runtime",
     "Shared",
     "Turn",
+    "asked_by",
     "asking",
     "current",
     "current_request",

@@ -46,6 +46,10 @@ class Answer:
         """Note a piece of a streamed answer."""
         self._channels.setdefault(channel, []).append(text)
 
+    def pieces(self) -> list[str]:
+        """What was noted of what a reader reads, to which more may be put."""
+        return self._channels.setdefault(TEXT, [])
+
     def record(self, text: str, aside: Sequence[str]) -> None:
         """Note a whole answer, and what in it is not for reading."""
         self._whole.append((text, aside))
@@ -53,7 +57,7 @@ class Answer:
     @property
     def began(self) -> bool:
         """Whether the caller was given anything."""
-        return bool(self._channels or self._whole)
+        return bool(self._whole) or any(self._channels.values())
 
     @property
     def completion(self) -> Completion:
@@ -75,7 +79,8 @@ class Answer:
                 reader has had.
         """
         asides = ["".join(some) for name, some in self._channels.items() if name != TEXT]
-        answers = [*self._whole, (self._streamed, asides)] if self._channels else self._whole
+        streamed = [(self._streamed, asides)] if any(self._channels.values()) else []
+        answers = [*self._whole, *streamed]
         step = self._step
         if step is not None and not step.fits(_size(answers)):
             step = None

@@ -127,6 +127,10 @@ class Call:
             self._answer.note(out, channel)
         return out
 
+    def unheld(self) -> Callable[[str], None] | None:
+        """What notes a delta that leaves as it came; ``None`` where ``say`` must look at it."""
+        return None if self._assembly.protected else self._answer.pieces().append
+
     def held(self, channel: str = TEXT) -> str:
         """What is held back of a channel, as it came."""
         guard = self._guards.get(channel)

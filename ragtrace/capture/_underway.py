@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from contextvars import ContextVar, Token
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from ragtrace.capture._call import Call
 from ragtrace.model import Message
 
-__all__ = ["asking", "is_asked"]
+__all__ = ["asked_by", "asking", "is_asked"]
 
-_nobodys: Final[ContextVar[Any]] = ContextVar("ragtrace_nobodys")
-_underway: ContextVar[tuple[Call, ...]] = ContextVar("ragtrace_underway", default=())
+T = TypeVar("T")
 
 
 class asking:
@@ -23,25 +22,37 @@ class asking:
 
     Args:
         calls: That are being made.
-        variable: Where an integration looks for what it is doing itself, if it does.
-        value: That.
+        value: What an integration is doing itself, if it looks for that.
     """
 
-    # A class and no generator, and one for both variables: every delta of a stream passes one.
-    __slots__ = ("_before", "_calls", "_token", "_value", "_variable")
+    # A class and no generator, and one variable: every delta of a stream passes this.
+    __slots__ = ("_token", "calls", "value")
 
-    def __init__(
-        self, *calls: Call, variable: ContextVar[Any] | None = None, value: Any = None
-    ) -> None:
-        self._calls, self._variable, self._value = calls, variable or _nobodys, value
+    def __init__(self, *calls: Call, value: object = None) -> None:
+        self.calls, self.value = calls, value
 
     def __enter__(self) -> None:
-        self._before: Token[Any] = self._variable.set(self._value)
-        self._token: Token[tuple[Call, ...]] = _underway.set(self._calls)
+        self._token: Token[asking | None] = _underway.set(self)
 
     def __exit__(self, *_: object) -> None:
         _underway.reset(self._token)
-        self._variable.reset(self._before)
+
+    def next(self, source: Iterator[T]) -> T | None:
+        """The next that ``source`` gives, asked inside; ``None`` if it has ended."""
+        token = _underway.set(self)
+        try:
+            return next(source, None)
+        finally:
+            _underway.reset(token)
+
+
+_underway: Final[ContextVar[asking | None]] = ContextVar("ragtrace_underway", default=None)
+
+
+def asked_by(kind: type[T]) -> T | None:
+    """What an integration is doing around the caller, if it is of this kind."""
+    one = _underway.get()
+    return one.value if one is not None and isinstance(one.value, kind) else None
 
 
 def is_asked(messages: Sequence[Message]) -> bool:
@@ -49,10 +60,10 @@ def is_asked(messages: Sequence[Message]) -> bool:
 
     A model that asks itself something else on the way to its answer sends other texts.
     """
-    calls = _underway.get()
-    if not calls:
+    one = _underway.get()
+    if one is None or not one.calls:
         return False
-    judged = {message.text for call in calls for message in call.messages}
+    judged = {message.text for call in one.calls for message in call.messages}
     return all(_is_in(message.text, judged) for message in messages if message.text)
 
 

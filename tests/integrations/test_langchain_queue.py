@@ -97,10 +97,10 @@ def test_what_leaves_is_what_the_guard_lets_go(seed: int) -> None:
             text, arguments = (
                 (text, arguments + piece) if make is calling else (text + piece, arguments)
             )
-            got += queue.put(make(piece))
+            got += queue.leaving(make(piece))
             assert said.let_go.get(TEXT, "").startswith(left(got)[0])
             assert len(queue._waiting) <= MOST_WAITING
-        got += queue.rest()
+        got += queue.leaving(None)
         assert left(got) == (Guard(SECRETS).filter(text), Guard(SECRETS).filter(arguments))
         assert leaks(left(got)[0], SECRETS) == leaks(left(got)[1], SECRETS) == []
 
@@ -112,7 +112,7 @@ def test_a_chunk_leaves_as_the_object_that_came(provider: bool) -> None:
     queue = Queue(said)
     came = [words(f"{word} ", provider=provider) for word in prose(77, 60).split()]
     came.append(words("", {"finish_reason": "stop"}, provider=provider))
-    got = [chunk for one in came for chunk in queue.put(one)] + queue.rest()
+    got = [chunk for one in came for chunk in queue.leaving(one)] + queue.leaving(None)
     assert len(got) == len(came)
     assert all(one is other for one, other in zip(got[:-1], came[:-1], strict=True))
     assert got[-1].message is came[-1].message
@@ -124,7 +124,7 @@ def test_behind_what_is_withheld_chunks_leave_as_they_came_again() -> None:
     said: Any = Said()
     queue = Queue(said)
     came = [words(f"{word} ") for word in f"{SECRETS[0]} {prose(78, 80)}".split()]
-    got = [chunk for one in came for chunk in queue.put(one)] + queue.rest()
+    got = [chunk for one in came for chunk in queue.leaving(one)] + queue.leaving(None)
     assert left(got)[0].startswith(WITHHELD)
     assert all(one is other for one, other in zip(got[-60:], came[-60:], strict=True))
 
@@ -135,7 +135,7 @@ def test_what_is_told_of_a_chunk_does_not_repeat_the_answer() -> None:
     queue = Queue(said)
     inside = AIMessageChunk(content="b", response_metadata=dict(LOGPROBS))
     came = [words("a ", dict(LOGPROBS)), ChatGenerationChunk(message=inside), words("c", LOGPROBS)]
-    got = [chunk for one in came for chunk in queue.put(one)] + queue.rest()
+    got = [chunk for one in came for chunk in queue.leaving(one)] + queue.leaving(None)
     assert "secret" not in repr(got)
     assert [chunk.generation_info for chunk in got[::2]] == [{"finish_reason": "stop"}] * 2
 
@@ -146,16 +146,16 @@ def test_a_long_chunk_is_not_kept_for_its_end() -> None:
     queue = Queue(said)
     before, start = prose(79, 60), SECRETS[0][:30]
     assert len(before) > MOST_READY
-    assert queue.put(words(f"{before} {start[:15]}")) == []
-    (chunk,) = queue.put(words(start[15:]))
+    assert queue.leaving(words(f"{before} {start[:15]}")) == []
+    (chunk,) = queue.leaving(words(start[15:]))
     assert str(chunk.message.text) == f"{before} "
-    assert left(queue.rest())[0] == start
+    assert left(queue.leaving(None))[0] == start
 
 
 def test_the_chunks_of_a_run_that_goes_on_are_not_gathered() -> None:
     """They leave without words, some at a time."""
     said: Any = Said()
     queue = Queue(said)
-    got = [chunk for letter in SECRETS[0] * 3 for chunk in queue.put(words(letter))]
+    got = [chunk for letter in SECRETS[0] * 3 for chunk in queue.leaving(words(letter))]
     assert len(got) > 3 * len(SECRETS[0]) - MOST_WAITING
-    assert left(got + queue.rest())[0].strip(".") == WITHHELD
+    assert left(got + queue.leaving(None))[0].strip(".") == WITHHELD

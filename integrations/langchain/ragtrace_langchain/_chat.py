@@ -119,8 +119,7 @@ class _Hooks:
                 source = original(model, talk.messages if owned else messages, *args, **kwargs)
                 around, chunk = talk.around(), _FIRST
                 while chunk is not None:
-                    with around:
-                        chunk = next(source, None)
+                    chunk = around.next(source)
                     for said in talk.leaving(chunk):
                         if tell is not None:
                             tell(said)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from contextvars import ContextVar
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from langchain_core.outputs import Generation, LLMResult
 
-from ragtrace.capture import Call, Turn, asking
+from ragtrace.capture import Call, Turn, asked_by, asking
 from ragtrace.errors import PolicyBlocked
 from ragtrace_langchain._chunks import without_tokens
 
 __all__ = ["Asked", "Prompt"]
-
-_asked: ContextVar[Asked | None] = ContextVar("ragtrace_langchain_asked", default=None)
 
 
 class Prompt:
@@ -104,13 +101,13 @@ class Asked:
     @classmethod
     def around(cls, model: Any) -> Asked | None:
         """What this very model is being asked around the caller, if anything."""
-        asked = _asked.get()
+        asked = asked_by(Asked)
         return asked if asked is not None and asked._model is model else None
 
-    def found(self) -> AbstractContextManager[None]:
+    def found(self) -> asking:
         """Be found by ``around``; never held across a ``yield`` to the application."""
         calls = [self._prompts[place].call for place in self.kept]
-        return asking(*calls, variable=_asked, value=self)
+        return asking(*calls, value=self)
 
     @contextmanager
     def ended(self) -> Iterator[None]:

@@ -37,8 +37,10 @@ class Queue:
         self._waiting: deque[tuple[ChatGenerationChunk, str | None]] = deque()
         self._ready = ""  # what the guard has let go of and no chunk has said that has left
 
-    def put(self, chunk: ChatGenerationChunk) -> list[ChatGenerationChunk]:
-        """What may leave now that ``chunk`` has arrived."""
+    def leaving(self, chunk: ChatGenerationChunk | None) -> list[ChatGenerationChunk]:
+        """What may leave now that ``chunk`` has arrived; ``None`` is the end of the stream."""
+        if chunk is None:
+            return self._rest()
         words = words_of(chunk.message)
         if words is None:
             return self._put_whole(chunk)
@@ -57,7 +59,7 @@ class Queue:
             leaving += self._leaving()
         return leaving
 
-    def rest(self) -> list[ChatGenerationChunk]:
+    def _rest(self) -> list[ChatGenerationChunk]:
         """What waited; nothing arrives after it."""
         held = self._call.rest()
         self._ready += held.pop(TEXT, "")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from ragtrace.capture import Call, Model, asking, current
+from ragtrace.capture import Call, Model, asked_by, asking, current
 from ragtrace.model import Message
 from ragtrace_langchain._chunks import Chunks, note_usage, without_tokens, words_of
 from ragtrace_langchain._held import held
@@ -19,8 +18,6 @@ from ragtrace_langchain._queue import Queue
 from ragtrace_langchain._turns import Turns
 
 __all__ = ["Talk", "model_of"]
-
-_current: ContextVar[Talk | None] = ContextVar("ragtrace_langchain_talk", default=None)
 
 
 def model_of(model: Any, operation: str) -> Model:
@@ -38,6 +35,7 @@ class Talk:
         streamed: Whether one ever was, and so has been recorded.
         armed: Whether anything may not be said.
         messages: What may be sent.
+        leaving: What may leave of a stream now that a chunk has arrived; ``None`` is its end.
     """
 
     def __init__(self, model: Any, call: Call, turn: Any, parts: Parts) -> None:
@@ -48,7 +46,8 @@ class Talk:
         self._call = call
         self._turn = turn
         self._chunks = Chunks(call)
-        self._queue = Queue(call) if call.armed else None
+        self._note = call.unheld()
+        self.leaving: Final = self._noted if self._note else Queue(call).leaving
         self.messages: list[BaseMessage] = parts.rebuilt(call.messages)
 
     @classmethod
@@ -73,16 +72,16 @@ class Talk:
     @classmethod
     def inside(cls, model: Any) -> Talk | None:
         """The talk that this very model is having around the caller, if any."""
-        talk = _current.get()
+        talk = asked_by(Talk)
         return talk if talk is not None and talk._model is model else None
 
     def sends(self, messages: Any) -> bool:
         """Whether these are the very messages that were judged."""
         return messages is self.messages or bool(messages == self.messages)
 
-    def around(self) -> AbstractContextManager[None]:
+    def around(self) -> asking:
         """Be found by ``inside``; never held across a ``yield`` to the application."""
-        return asking(self._call, variable=_current, value=self)
+        return asking(self._call, value=self)
 
     @property
     def blocked(self) -> bool:
@@ -121,14 +120,12 @@ class Talk:
             _filter(generation, lambda said, aside: self._call.cached(*said, aside=aside))
         return copies
 
-    def leaving(self, chunk: ChatGenerationChunk | None) -> Sequence[ChatGenerationChunk]:
-        """What may leave of a stream now that ``chunk`` has arrived; ``None`` is its end."""
-        if self._queue is not None:
-            return self._queue.rest() if chunk is None else self._queue.put(chunk)
+    def _noted(self, chunk: ChatGenerationChunk | None) -> Sequence[ChatGenerationChunk]:
+        """A chunk of a stream in which nothing is guarded: it leaves as it is."""
         if chunk is None:
             return ()
-        if (words := words_of(chunk.message)) is not None:
-            self._call.say(words)
+        if (words := words_of(chunk.message)) is not None and self._note is not None:
+            self._note(words)
         else:
             self._chunks.note(chunk.message)
         return (chunk,)

@@ -117,8 +117,7 @@ class _Hooks:
                 source = original(model, asked.text, *args, **kwargs)
                 chunk = _FIRST
                 while chunk is not None:
-                    with around:
-                        chunk = next(source, None)
+                    chunk = around.next(source)
                     for said in _leaving(asked.call, chunk):
                         if tell is not None:
                             tell(said)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
 from typing import Any, Final
 
 from llama_index.core.llms.structured_llm import StructuredLLM
 
-from ragtrace.capture import Call, Model, Turn, asking, current
+from ragtrace.capture import Call, Model, Turn, asked_by, asking, current
 from ragtrace_llamaindex._answers import Pieces, filtered, usage
 from ragtrace_llamaindex._parts import Parts
 from ragtrace_llamaindex._prompts import Prompt
 from ragtrace_llamaindex._turns import Turns
 
 __all__ = ["Talk"]
-
-_current: ContextVar[Talk | None] = ContextVar("ragtrace_llamaindex_talk", default=None)
 
 _DELEGATES: Final = (StructuredLLM,)
 """Models that are none: all they do is ask another, which is judged and guarded itself."""
@@ -59,7 +56,7 @@ class Talk:
     @classmethod
     def inside(cls, model: Any) -> Talk | None:
         """The talk that this very model is having around the caller, if any."""
-        talk = _current.get()
+        talk = asked_by(Talk)
         return talk if talk is not None and talk._model is model else None
 
     def _sends(self, asked: Prompt) -> bool:
@@ -76,7 +73,7 @@ class Talk:
 
     def around(self) -> AbstractContextManager[None]:
         """Be found by ``inside``; never held across a ``yield`` to the application."""
-        return asking(self._call, variable=_current, value=self)
+        return asking(self._call, value=self)
 
     def ended(self) -> AbstractContextManager[None]:
         """End the call with the block, noting an error, or a reader who went away early."""

@@ -57,9 +57,12 @@ class Protected:
     Args:
         passages: Those with fewer than MIN_WHOLE symbols are left out, because they would be
             found in any answer.
+
+    Attributes:
+        shorts: The symbols of those with fewer than TRIGGER, none of which may be said whole.
     """
 
-    __slots__ = ("_grams", "_lengths", "_pieces", "_shorts", "_tails", "_text")
+    __slots__ = ("_grams", "_lengths", "_pieces", "_tails", "_text", "shorts")
 
     def __init__(self, passages: tuple[str, ...]) -> None:
         texts = (*passages, *map(unnumbered, passages))
@@ -69,9 +72,9 @@ class Protected:
         # What would reach over two passages is in no text, so that each can be cut by itself.
         self._grams = _together([_cut(symbols, _GRAM) for symbols in kept])
         self._pieces = _together([_cut(symbols, _PIECE) for symbols in kept])
-        self._shorts = frozenset(symbols for symbols in kept if len(symbols) < TRIGGER)
-        self._lengths = sorted({len(symbols) for symbols in self._shorts}, reverse=True)
-        self._tails = frozenset(symbols[-_GRAM:] for symbols in self._shorts)
+        self.shorts = frozenset(symbols for symbols in kept if len(symbols) < TRIGGER)
+        self._lengths = sorted({len(symbols) for symbols in self.shorts}, reverse=True)
+        self._tails = frozenset(symbols[-_GRAM:] for symbols in self.shorts)
 
     def __bool__(self) -> bool:
         """Whether there is anything to protect."""
@@ -105,7 +108,7 @@ class Protected:
             said: Symbols of a text, in a row.
             begun: Symbols of them that were looked through before; what ends there is left out.
         """
-        if self._shorts:
+        if self.shorts:
             yield from self._whole(said, begun)
         end = max(begun + 1, TRIGGER)
         while end <= len(said):
@@ -124,7 +127,7 @@ class Protected:
 
     def ends_short(self, said: str, begun: int) -> bool:
         """Whether a short passage may end in ``said`` behind its first ``begun`` symbols."""
-        return bool(self._shorts) and any(self._whole(said, begun))
+        return any(self._whole(said, begun))
 
     def _foreign(self, said: str, end: int) -> int:
         """Where the last gram ends, of the TRIGGER symbols to ``end``, that is in no passage."""
@@ -145,7 +148,7 @@ class Protected:
             if said[end - _GRAM : end] not in self._tails:
                 continue
             for length in self._lengths:
-                if length <= end and said[end - length : end] in self._shorts:
+                if length <= end and said[end - length : end] in self.shorts:
                     yield end - length, end
                     break
 

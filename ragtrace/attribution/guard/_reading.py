@@ -38,10 +38,12 @@ class Reading:
         ``None``, and nothing is heard, where a run may be complete. The places of what is heard
         are to be told by ``stand`` before anything is asked about places.
         """
-        said = self._bones + symbols
-        if len(said) >= TRIGGER or self._protected.ends_short(said, len(self._bones)):
+        said, protected = self._bones + symbols, self._protected
+        if len(said) >= TRIGGER or (
+            protected.shorts and protected.ends_short(said, len(self._bones))
+        ):
             return None
-        live = self._protected.live(said)
+        live = protected.live(said)
         self._bones = said[len(said) - live :]
         return live
 
