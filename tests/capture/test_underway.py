@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import ragtrace
-from ragtrace.capture import TEXT, Call, Model, Turn, asking, current, is_asked, search
+from ragtrace.capture import TEXT, Call, Model, Turn, asked_by, asking, current, is_asked, search
 from ragtrace.model import Message, Passage, Source
 
 POLICY = """\
@@ -57,6 +57,31 @@ def test_what_a_call_sends_is_asked_and_nothing_else(tmp_path: Path) -> None:
             with asking(call("Inner?")):
                 assert not is_asked([Message("user", "Why?")])
         assert not is_asked([Message("user", "Why?")])
+
+
+def test_what_an_integration_is_doing_is_found_where_it_asks_and_nowhere_else(
+    tmp_path: Path,
+) -> None:
+    """Innermost first, by its kind; and around each delta only while the model makes it."""
+    start(tmp_path)
+    with ragtrace.request("reader"):
+        around = asking(call("How?"), value="ours")
+
+        def deltas() -> Iterator[str | None]:
+            yield asked_by(str)
+            with asking(call("Inner?"), value=7):
+                assert (asked_by(int), asked_by(str)) == (7, None)
+            yield asked_by(str)
+            raise ValueError
+
+        source = deltas()
+        for _ in range(2):
+            assert around.next(source) == "ours"
+            assert asked_by(str) is None
+        with pytest.raises(ValueError):
+            around.next(source)
+        assert asked_by(str) is None
+        assert around.next(source) is None
 
 
 def test_the_rest_of_one_channel_leaves_the_others_open(tmp_path: Path) -> None:

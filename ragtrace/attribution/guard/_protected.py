@@ -80,24 +80,31 @@ class Protected:
         """Whether there is anything to protect."""
         return bool(self._text)
 
-    def live(self, said: str) -> int:
+    def live(self, said: str, begun: int) -> int:
         """Symbols at the end of ``said`` that could still become a protected run.
 
         At most TRIGGER. Never fewer than the longest suffix that is found in a passage; as
         many, where that is at least a gram and the passages are small.
+
+        Args:
+            said: Symbols of a text, in a row.
+            begun: Symbols of them that were live before the others came.
         """
         if not _any_has(self._pieces, said[-_PIECE:]):  # as mostly
             return min(len(said), _PIECE - 1)
-        if not _any_has(self._grams, said[-_GRAM:]):
-            return self._scrap(said)
-        place = len(said) - 1
-        least = max(_GRAM, place + 1 - TRIGGER + _GRAM)
+        place = len(said)
+        # Every gram of what was live is a passage's.
+        least = max(_GRAM, place - TRIGGER + _GRAM, begun + 1)
         while place >= least and _any_has(self._grams, said[place - _GRAM : place]):
             place -= 1
-        grams = len(said) - place
-        bound = grams + _GRAM - 1
+        if place < least and len(said) >= _GRAM:
+            bound = min(len(said), TRIGGER)
+        elif place < len(said):
+            bound = len(said) - place + _GRAM - 1
+        else:
+            return self._scrap(said)
         # Grams that follow one another are not yet a run: what looks like one is looked up.
-        if grams > 1 and (bound == TRIGGER or len(self._text) <= _EXACT):
+        if bound > _GRAM and (bound == TRIGGER or len(self._text) <= _EXACT):
             return self._longest(said, bound)
         return bound
 
@@ -106,13 +113,14 @@ class Protected:
 
         Args:
             said: Symbols of a text, in a row.
-            begun: Symbols of them that were looked through before; what ends there is left out.
+            begun: Symbols of them that were live before the others came, and so looked through;
+                what ends there is left out.
         """
         if self.shorts:
             yield from self._whole(said, begun)
         end = max(begun + 1, TRIGGER)
         while end <= len(said):
-            foreign = self._foreign(said, end)
+            foreign = self._foreign(said, end, begun)
             if foreign:
                 end = foreign - _GRAM + 1 + TRIGGER  # a run begins behind the foreign gram's head
                 continue
@@ -129,9 +137,9 @@ class Protected:
         """Whether a short passage may end in ``said`` behind its first ``begun`` symbols."""
         return any(self._whole(said, begun))
 
-    def _foreign(self, said: str, end: int) -> int:
+    def _foreign(self, said: str, end: int, begun: int) -> int:
         """Where the last gram ends, of the TRIGGER symbols to ``end``, that is in no passage."""
-        for place in range(end, end - TRIGGER + _GRAM - 1, -1):
+        for place in range(end, max(begun, end - TRIGGER + _GRAM - 1), -1):
             if not _any_has(self._grams, said[place - _GRAM : place]):
                 return place
         return 0

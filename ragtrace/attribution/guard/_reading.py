@@ -43,7 +43,7 @@ class Reading:
             protected.shorts and protected.ends_short(said, len(self._bones))
         ):
             return None
-        live = protected.live(said)
+        live = protected.live(said, len(self._bones))
         self._bones = said[len(said) - live :]
         return live
 
@@ -60,7 +60,7 @@ class Reading:
             (stand[start][0], stand[end - 1][1])
             for start, end in self._protected.runs(said, len(self._bones))
         ]
-        live = len(said) - self._protected.live(said)
+        live = len(said) - self._protected.live(said, len(self._bones))
         self._bones, self._places = said[live:], stand[live:]
         self.alike += len(symbols)
         return found
