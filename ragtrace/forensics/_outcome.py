@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
 from ragtrace.model import Action
-from ragtrace.store import FlowRow
+from ragtrace.store import AnyFlow
 
 __all__ = ["Outcome", "outcome", "outcomes"]
 
@@ -20,7 +20,7 @@ other. ``used``: it was in the prompt and might not be said, or no answer was gi
 _KEPT_OUT: Final = frozenset({Action.REDACT, Action.DROP, Action.BLOCK})
 
 
-def outcome(flow: FlowRow) -> Outcome:
+def outcome(flow: AnyFlow) -> Outcome:
     """Say what became of ``flow``; a decision in shadow kept nothing from anybody."""
     action = "" if flow.mode == "shadow" else flow.action
     if flow.blocked or action in _KEPT_OUT:
@@ -32,7 +32,7 @@ def outcome(flow: FlowRow) -> Outcome:
     return "disclosed"
 
 
-def outcomes(flows: Iterable[FlowRow]) -> dict[Outcome, int]:
+def outcomes(flows: Iterable[AnyFlow]) -> dict[Outcome, int]:
     """Count flows by outcome; every outcome is there."""
     counted = Counter(map(outcome, flows))
     return {name: counted[name] for name in get_args(Outcome)}

@@ -10,7 +10,7 @@ from typing import Final
 
 from ragtrace.forensics._outcome import outcome
 from ragtrace.forensics._reach import Reach
-from ragtrace.store import FlowRow, ReachRow
+from ragtrace.store import ReachedFlow, ReachRow
 
 __all__ = ["reach_csv"]
 
@@ -24,7 +24,7 @@ _OF_ROWS: Final[dict[str, Callable[[ReachRow], object]]] = {
     "grade": lambda row: row.grade,
     "outcome": lambda row: outcome(row.flow),
 }
-_OF_FLOWS: Final[dict[str, Callable[[FlowRow], object]]] = {
+_OF_FLOWS: Final[dict[str, Callable[[ReachedFlow], object]]] = {
     "stage": lambda flow: flow.stage,
     "audience": lambda flow: flow.audience,
     "clearance": lambda flow: flow.clearance,

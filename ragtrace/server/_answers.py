@@ -19,6 +19,7 @@ from ragtrace.store import (
     HourRow,
     Link,
     Matched,
+    ReachedFlow,
     SaidRow,
     SpanRow,
     TraceRow,
@@ -92,10 +93,11 @@ class FlowAndOutcome(FlowRow):
 
 
 @dataclass(frozen=True, slots=True)
-class FlowReached(FlowAndOutcome):
+class FlowReached(ReachedFlow):
     """A flow, and how it was reached: by which hops, and how surely.
 
     Attributes:
+        outcome: What became of it.
         matched: What the question's name was found to be; empty for what was derived.
         hop: How many times a text was made on the way.
         by: Every way by which it was found.
@@ -103,6 +105,7 @@ class FlowReached(FlowAndOutcome):
         path: The links of that path.
     """
 
+    outcome: Outcome
     matched: Matched
     hop: int
     by: tuple[By, ...]

@@ -24,7 +24,7 @@ from ragtrace.server._asked import (
 from ragtrace.server._health import Health, Pulse
 from ragtrace.server._problems import documented
 from ragtrace.server._view import View
-from ragtrace.store import DecisionRow, FlowRow, Place, Stats, TraceRow
+from ragtrace.store import AnyFlow, DecisionRow, FlowRow, Place, Stats, TraceRow
 
 __all__ = ["asker", "health"]
 
@@ -126,7 +126,7 @@ async def healthz(request: Request) -> Response:  # async: not behind questions 
     return answer({"status": state, "broken_parts": broken, "pid": os.getpid()})
 
 
-def _place_of(flow: FlowRow) -> Place:
+def _place_of(flow: AnyFlow) -> Place:
     return Place(flow.time_ns, flow.span_id, flow.ordinal)
 
 

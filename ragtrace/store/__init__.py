@@ -31,7 +31,18 @@ from ragtrace.store._foreign import (
 from ragtrace.store._judged import FlowKind, JudgedFlow, JudgedRow, Judging
 from ragtrace.store._pages import Place
 from ragtrace.store._questions import REACH_LIMIT, TraceNotFoundError
-from ragtrace.store._reached import GRADES, By, Grade, Link, Matched, Reached, ReachRow, Sought
+from ragtrace.store._reached import (
+    GRADES,
+    AnyFlow,
+    By,
+    Grade,
+    Link,
+    Matched,
+    Reached,
+    ReachedFlow,
+    ReachRow,
+    Sought,
+)
 from ragtrace.store._reader import ContentLike, FlowFilter, Reader, SpanLike
 from ragtrace.store._readings import Reading
 from ragtrace.store._retention import Retention
@@ -65,6 +76,7 @@ __all__ = [
     "ROLES",
     "Access",
     "Address",
+    "AnyFlow",
     "By",
     "Chain",
     "ChainBrokenError",
@@ -94,6 +106,7 @@ __all__ = [
     "QuestionError",
     "ReachRow",
     "Reached",
+    "ReachedFlow",
     "Reader",
     "Reading",
     "Retention",

@@ -53,7 +53,7 @@ def repair(client: Any) -> None:
     """Derive what the last inserts lack: a crash may come between a span and its flows."""
     spans = [row[0] for row in client.query(ORPHANS).result_rows]
     if spans:
-        _derive(client, "has({spans:Array(String)}, SpanId)", {"spans": spans})
+        _derive(client, "has({spans:Array(String)}, {span})", {"spans": spans})
 
 
 def refuse_unattached(client: Any) -> None:
@@ -72,12 +72,13 @@ def refuse_unattached(client: Any) -> None:
 
 def _derive(client: Any, condition: str, parameters: dict[str, Any]) -> None:
     """Run the views' own statements over spans; a row that is there already stays one row."""
-    for table in ("flows", "decisions"):
+    for table, span in (("flows", "SpanId"), ("steps", "Told[2]"), ("decisions", "SpanId")):
         columns = ", ".join(_columns(client, f"{table}_mv"))
         view = {"view": f"{table}_mv"}
         select = client.query(_SELECT, parameters=view).result_rows[0][0]
         client.command(
-            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM ({select}) WHERE {condition}",
+            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM ({select}) "
+            f"WHERE {condition.replace('{span}', span)}",
             parameters=parameters,
             settings={"max_partitions_per_insert_block": 0},
         )

@@ -18,8 +18,8 @@ OTHERS: Final = 0o077
 NAME: Final = "ragtrace"
 """Of the database inside a backup, whatever it is called outside."""
 TABLES: Final = (
-    *("otel_traces", "flows", "reached", "derived", "decisions", "contents"),
-    *("chain", "heads", "readings"),
+    *("otel_traces", "flows", "reached", "derived", "steps", "decisions"),
+    *("contents", "chain", "heads", "readings"),
 )
 """What makes a store one that is not empty; what was shredded the keyring knows, too."""
 

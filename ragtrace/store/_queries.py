@@ -36,6 +36,7 @@ __all__ = [
     "TRACE_IDS",
     "TRACE_SPANS",
     "Counts",
+    "column_of",
     "columns_of",
     "counting",
     "matching",
@@ -61,11 +62,14 @@ _COLUMNS: Final = {
 """Columns that are not the field's name in capitals."""
 
 
-def columns_of(record: type, otherwise: Mapping[str, str] = _COLUMNS) -> str:
-    """The columns that hold the fields of a record, in their order; some ``otherwise``."""
-    named = {**_COLUMNS, **otherwise}
-    names = [name.name for name in fields(record)]
-    return ", ".join(named.get(n) or n.title().replace("_", "") for n in names)
+def column_of(name: str) -> str:
+    """The column that holds a record's field."""
+    return _COLUMNS.get(name) or name.title().replace("_", "")
+
+
+def columns_of(record: type) -> str:
+    """The columns that hold the fields of a record, in their order."""
+    return ", ".join(column_of(name.name) for name in fields(record))
 
 
 FLOW_COLUMNS: Final = columns_of(FlowRow)
@@ -195,7 +199,7 @@ SAID_WHERE: Final = (
 among the decisions, and one on which nobody decided only among the flows."""
 
 MATCHES: Final = "SELECT " + ", ".join(
-    f"(SELECT count() FROM (SELECT 1 FROM flows WHERE {{may_flows}} AND {condition} LIMIT 1))"
+    f"(SELECT count() FROM (SELECT 1 FROM reached WHERE {{may_reached}} AND {condition} LIMIT 1))"
     for condition in _MATCHES.values()
 )
 """Which kinds of thing the names are: one number each, 0 or 1, each from its own index."""
@@ -276,6 +280,7 @@ SELECT DISTINCT SpanId FROM otel_traces WHERE {_RECENT} AND (
     AND (
         (TraceId, SpanId) NOT IN (SELECT TraceId, SpanId FROM flows WHERE {_SINCE})
         OR sipHash64(TraceId, SpanId) NOT IN (SELECT Span FROM reached WHERE {_SINCE})
+        OR sipHash64(TraceId, SpanId) NOT IN (SELECT Span FROM steps WHERE {_SINCE})
     )
     OR mapContains(SpanAttributes, 'ragtrace.decision.action')
     AND (TraceId, SpanId) NOT IN (SELECT TraceId, SpanId FROM decisions WHERE {_SINCE})

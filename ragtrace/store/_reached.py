@@ -9,7 +9,19 @@ from typing import Any, Final, Literal
 from ragtrace.store._reader import FlowFilter
 from ragtrace.store._rows import FlowRow, Row
 
-__all__ = ["GRADES", "By", "Grade", "Link", "Matched", "ReachRow", "Reached", "Sought", "graded"]
+__all__ = [
+    "GRADES",
+    "AnyFlow",
+    "By",
+    "Grade",
+    "Link",
+    "Matched",
+    "ReachRow",
+    "Reached",
+    "ReachedFlow",
+    "Sought",
+    "graded",
+]
 
 Matched = Literal["document", "chunk", "digest", "uri", "source", ""]
 """What a name given to ``reach`` was found to be; empty where none was given."""
@@ -59,6 +71,47 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
+class ReachedFlow(Row):
+    """A flow as far as reach tells of it; its trace has the rest.
+
+    Every field means what it means in ``FlowRow``; those of the whole step come last.
+    """
+
+    time_ns: int
+    ordinal: int
+    document: str
+    chunk_id: str
+    uri: str
+    digest: str
+    verdict: str
+    carried: str
+    rule: str
+    reason: str
+    source: str
+    level: str
+    audience: str
+    stage: str
+    action: str
+    mode: str
+    trace_id: str
+    span_id: str
+    request_id: str
+    prompt_digest: str
+    completion_digest: str
+    session: str
+    user: str
+    service: str
+    clearance: str
+    tenant: str
+    model: str
+    blocked: bool
+
+
+AnyFlow = FlowRow | ReachedFlow
+"""A flow, told in whole or as far as reach tells it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Link(Row):
     """One hop: what was in a prompt, and the text that was made from it.
 
@@ -95,7 +148,7 @@ class ReachRow(Row):
     """
 
     matched: Matched
-    flow: FlowRow
+    flow: ReachedFlow
     by: tuple[By, ...] = ("direct",)
     grade: Grade = "certain"
     path: tuple[Link, ...] = ()
@@ -121,7 +174,7 @@ class ReachRow(Row):
         """Read what ``as_json`` gave."""
         return cls(
             matched=tree["matched"],
-            flow=FlowRow.from_json(tree),
+            flow=ReachedFlow.from_json(tree),
             by=tuple(tree["by"]),
             grade=tree["grade"],
             path=tuple(map(Link.from_json, tree["path"])),

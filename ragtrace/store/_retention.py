@@ -1,8 +1,9 @@
 """Retention: how long what has a label is kept, and what goes when that is over.
 
-Flows go by their own level, spans when no level would keep them any longer, decisions never
-unless it is said. A text goes once the period of its level has passed since it came and since
-anything last used it, so that an unexpired prompt keeps its passages, and no longer than they may.
+Flows go by their own level, spans and what flows share when no level would keep them any longer,
+decisions never unless it is said. A text goes once the period of its level has passed since it came
+and since anything last used it, so that an unexpired prompt keeps its passages, and no longer than
+they may.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Retention:
         return {
             **dict.fromkeys(_FLOWS, levels),
             "otel_traces": _whole(self._of_spans()),
+            "steps": _whole(self._longest()),
             "decisions": _whole(self.decisions),
         }
 
@@ -80,9 +82,11 @@ class Retention:
         return sorted(self.levels.items())
 
     def _of_spans(self) -> int | None:
-        if self.spans is not None or REST not in self.levels:
-            return self.spans
-        return max(self.levels.values())
+        return self._longest() if self.spans is None else self.spans
+
+    def _longest(self) -> int | None:
+        """Days after which no level keeps anything; ``None`` where one keeps it for ever."""
+        return max(self.levels.values()) if REST in self.levels else None
 
 
 def retain(client: Any, retention: Retention) -> None:

@@ -17,6 +17,7 @@ TABLES: Final = (
     "flows",
     "reached",
     "derived",
+    "steps",
     "decisions",
     "otel_traces",
     "contents",
@@ -32,7 +33,7 @@ _UNSCOPED: Final = re.compile(
 )
 
 _OF_TENANTS: Final = re.compile(
-    r"\b(FROM|JOIN)\s+(flows|reached|derived|decisions|otel_traces)\s+WHERE (?=\{may_)"
+    r"\b(FROM|JOIN)\s+(flows|reached|derived|steps|decisions|otel_traces)\s+WHERE (?=\{may_)"
 )
 """Reads of tables whose rows have a tenant, where the engine has not been asked to merge them."""
 
@@ -97,6 +98,7 @@ def scoped(
         "{may_flows}": _of_tenants("Tenant", access),
         "{may_reached}": _of_tenants("Tenant", access),
         "{may_derived}": _of_tenants("Tenant", access),
+        "{may_steps}": _of_tenants("Tenant", access),
         "{may_decisions}": _of_tenants("Tenant", access),
         "{may_chain}": _of_tenants("Tenant", access),
         "{may_heads}": "1" if access.reads else "0",  # numbers and hashes, of no tenant

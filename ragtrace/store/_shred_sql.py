@@ -48,7 +48,9 @@ AND Digest IN (
 )
 """
 DERIVED_OF_DOCUMENT: Final = _DERIVED.replace(
-    "{made}", "Document = {name:String} OR has(Origins.document, {name:String})"
+    "{made}",
+    "Document = {name:String} OR has(Origins.document, {name:String}) AND Timestamp IN ("
+    "SELECT Timestamp FROM derived WHERE {may_derived} AND has(Origins.document, {name:String}))",
 )
 DERIVED_OF_LEVEL: Final = _DERIVED.replace(
     "{made}", "Level = {name:String} OR has(Origins.level, {name:String})"
@@ -86,10 +88,12 @@ _BEFORE: Final = "Timestamp <= fromUnixTimestamp64Nano({until:Int64})"
 _PERSON: Final = "match(key, '(?i)user|session|conversation|thread')"
 """Attributes, of whichever tracer, that hold a name of a person or a session; a name may be any
 word, and stand elsewhere for something else."""
+_PLACES: Final = {"Session": "Told[6]", "User": "Told[7]"}
+"""Where a step names them, the one behind the other."""
 _SESSION: Final = "key IN ('session.id', 'gen_ai.conversation.id')"
 
 
-def _unname(column: str, replaced: str, also: str) -> tuple[str, ...]:
+def _unname(column: str, replaced: str, also: str, told: str) -> tuple[str, ...]:
     """Statements that put something else in the place of names, on rows from before.
 
     A span's version is made of its attributes, so that they cannot be changed where they are: it
@@ -111,15 +115,25 @@ def _unname(column: str, replaced: str, also: str) -> tuple[str, ...]:
             f"ALTER TABLE {table} UPDATE {also} WHERE {column} {named} AND {_BEFORE}"
             for table in ("flows", "decisions")
         ),
+        f"ALTER TABLE steps UPDATE Told = {told} WHERE {_PLACES[column]} {named} AND {_BEFORE}",
     )
 
 
 _NAMED: Final = f"{_PERSON} AND value IN {{names:Array(String)}}"
 UNNAME: Final[dict[Target, tuple[str, ...]]] = {
     "user": _unname(
-        "User", f"{_NAMED} OR {_SESSION}", "User = {instead:String}, Session = {instead:String}"
+        "User",
+        f"{_NAMED} OR {_SESSION}",
+        "User = {instead:String}, Session = {instead:String}",
+        "arrayConcat(arraySlice(Told, 1, 5), [{instead:String}, {instead:String}], "
+        "arraySlice(Told, 8))",
     ),
-    "session": _unname("Session", _NAMED, "Session = {instead:String}"),
+    "session": _unname(
+        "Session",
+        _NAMED,
+        "Session = {instead:String}",
+        "arrayConcat(arraySlice(Told, 1, 5), [{instead:String}], arraySlice(Told, 7))",
+    ),
 }
 """A user's sessions go with the name: they are as good as one."""
 

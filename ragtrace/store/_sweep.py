@@ -12,10 +12,10 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from ragtrace.store._reached import GRADES, By, Grade, Link, Matched, ReachRow, graded
-from ragtrace.store._rows import FlowRow, OriginRow
+from ragtrace.store._reached import GRADES, By, Grade, Link, Matched, ReachedFlow, ReachRow, graded
+from ragtrace.store._rows import OriginRow
 
-__all__ = ["CACHED", "Found", "hands_on", "swept"]
+__all__ = ["CACHED", "Found", "hands_on", "place_of", "surest", "swept"]
 
 CACHED: Final = "cached"
 """The stage of an answer that a cache gave: no prompt holds it."""
@@ -37,7 +37,7 @@ class Found:
         recorded: Whether it is reached for its origins alone, as is what meets the conditions.
     """
 
-    flow: FlowRow
+    flow: ReachedFlow
     matched: Matched | None
     known: OriginRow | None
     carried: str
@@ -49,8 +49,19 @@ class Found:
         flow = self.flow
         return flow.time_ns, flow.span_id, flow.ordinal, flow.trace_id, flow.stage
 
+    def joined(self, other: Found) -> Found:
+        """What two ways of finding the same flow tell of it."""
+        told = [one for one in (self.known, other.known) if one is not None]
+        return replace(
+            self,
+            matched=other.matched if self.matched is None else self.matched,
+            known=min(told, key=lambda one: place_of(one.evidence), default=None),
+            carried=surest((self.carried, other.carried)),
+            recorded=self.recorded or other.recorded,
+        )
 
-def hands_on(flow: FlowRow) -> bool:
+
+def hands_on(flow: ReachedFlow) -> bool:
     """Whether the completion of its step was made with it in the prompt, or is it."""
     enforced = "" if flow.mode == "shadow" else flow.action
     kept_out = flow.blocked or enforced in _KEPT_OUT or flow.verdict == "none"
@@ -131,6 +142,16 @@ def _note(made: Made, one: Found, row: ReachRow, grade: Grade) -> None:
 
 def _as_sure(one: Grade, grade: Grade) -> bool:
     return GRADES.index(one) <= GRADES.index(grade)
+
+
+def surest(said: Iterable[str]) -> str:
+    """The surest evidence of some; empty if none is told."""
+    return min(said, key=place_of, default="")
+
+
+def place_of(evidence: str) -> int:
+    """Where evidence stands in the order of grades, the surest first; what is none, behind all."""
+    return GRADES.index(evidence) if evidence in GRADES else len(GRADES)
 
 
 def _evidence(said: str) -> Grade:

@@ -215,6 +215,44 @@ def test_an_incomplete_answer_says_so(store: Store, monkeypatch: pytest.MonkeyPa
     assert [hop for _, hop, _ in steps(short)] == [0, 1, 2, 3]
 
 
+def test_a_row_says_what_its_flow_says(store: Store) -> None:
+    """Whichever table it was read from, for a name, a user, an origin and a completion."""
+    store.write(
+        [
+            call(1, "a", given(), given(1, score=None), ragtrace__policy__digest="p"),
+            call(2, "b", said("a", origin("doc-0", "chunk 0")), given(2, mode="shadow")),
+        ]
+    )
+    whole = {(one.span_id, one.ordinal): one.as_json() for one in store.flows(access=OWNER)}
+    asked = [
+        DOC,
+        Sought(names=(digest("a"),)),
+        Sought(where=FlowFilter(user="u1")),
+        Sought(names=("doc-0",), where=FlowFilter(session="s2")),
+    ]
+    for sought in asked:
+        rows = store.reach(sought, access=OWNER).rows
+        assert rows
+        for row in rows:
+            told = whole[row.flow.span_id, row.flow.ordinal]
+            assert row.flow.as_json().items() <= told.items()
+
+
+@pytest.mark.parametrize("where", [FlowFilter(), FlowFilter(user="u1")])
+def test_what_was_told_otherwise_since_is_not_reached(store: Store, where: FlowFilter) -> None:
+    """A newer telling of a step replaces the older one, also where it names other documents."""
+    for version, place in (("1", 0), ("2", 1)):
+        seen = {"ragtrace__request__id": None, "ragtrace__observed": version}
+        store.write([call(1, "a", given(place, ord=0), **seen)])
+    reached = {
+        name: [
+            n for n, _, _ in steps(store.reach(Sought(names=(name,), where=where), access=OWNER))
+        ]
+        for name in ("doc-0", "doc-1")
+    }
+    assert reached == {"doc-0": [], "doc-1": [1]}
+
+
 _numbers = count(1)
 TEXTS = [f"text {n}" for n in range(5)]
 VERDICTS = ["certain", "ambiguous", "explained", "none"]

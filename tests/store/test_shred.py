@@ -12,7 +12,7 @@ import pytest
 
 from ragtrace.errors import StoreError
 from ragtrace.model import digest
-from ragtrace.store import OWNER, Retention, Store
+from ragtrace.store import OWNER, Retention, Sought, Store
 from ragtrace.store._keyring import Keyring
 from tests.engine import KEY, ROOT, content, flow, fresh_url, keyring_of, span, store, url_with
 
@@ -105,7 +105,7 @@ def test_what_was_made_from_a_document_goes_with_it_where_that_is_asked_for(stor
 
 
 def test_a_users_name_is_taken_off_the_rows(store: Store) -> None:
-    """Of spans, flows and decisions from before; another user's stay."""
+    """Of spans, steps, flows and decisions from before; another user's stay."""
     decided = {"ragtrace__decision__action": "allow"}
     ann = span(1, flow(0), user__id="ann", session__id="s of ann", **decided)
     store.write([ann, span(2, flow(0), user__id="ben", session__id="s of ben", **decided)])
@@ -113,7 +113,8 @@ def test_a_users_name_is_taken_off_the_rows(store: Store) -> None:
     assert vault is not None
     before = vault.pseudonym("session", "s of ann")
     record = store.shred("user", "ann", **BY)
-    for rows in (store.flows(access=OWNER), store.decisions(access=OWNER)):
+    reached = [row.flow for row in store.reach(Sought(names=("doc-0",)), access=OWNER).rows]
+    for rows in (store.flows(access=OWNER), store.decisions(access=OWNER), reached):
         assert {(row.user, row.session) for row in rows} == {
             (f"shredded-{record.id}", f"shredded-{record.id}"),
             ("ben", "s of ben"),

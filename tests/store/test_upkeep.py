@@ -13,7 +13,7 @@ import pytest
 
 from ragtrace.errors import ConfigError, StoreError
 from ragtrace.model import digest
-from ragtrace.store import OWNER, Retention, Store
+from ragtrace.store import OWNER, Retention, Sought, Store
 from tests.engine import KEY, ROOT, SERVER, content, flow, span, store, url_with
 
 __all__ = ["store"]  # the fixture
@@ -95,7 +95,7 @@ def _age(days: float) -> int:
 
 def _merged(opened: Store) -> None:
     with opened._engine.writing("test") as client:
-        for table in ("otel_traces", "flows", "reached", "derived", "decisions"):
+        for table in ("otel_traces", "flows", "reached", "derived", "steps", "decisions"):
             client.command(f"OPTIMIZE TABLE {table} FINAL")
 
 
@@ -113,6 +113,7 @@ def test_what_is_over_goes_by_its_level_and_the_rest_stays(store: Store) -> None
     _merged(store)
     assert sorted(row.level for row in store.flows(access=OWNER)) == ["public", "public"]
     assert sum(edge.flows for edge in store.edges(access=OWNER)) == 2
+    assert len(store.reach(Sought(names=("public",)), access=OWNER).rows) == 2
     assert store.stats(access=OWNER).spans == 3
     assert len(store.decisions(access=OWNER)) == 4
     store.retain(Retention.parse("@decisions=10d"))

@@ -8,7 +8,7 @@ from typing import Any
 from ragtrace.forensics import outcome
 from ragtrace.server.dashboard._asked import Asked
 from ragtrace.server.dashboard._levels import Levels
-from ragtrace.store import FlowEdge, FlowFilter, FlowRow, Reader
+from ragtrace.store import AnyFlow, FlowEdge, FlowFilter, Reader
 
 __all__ = ["Edge", "FlowMap", "flow_map", "told_beyond"]
 
@@ -65,7 +65,7 @@ def flow_map(reader: Reader, asked: Asked, levels: Levels) -> FlowMap:
     )
 
 
-def told_beyond(levels: Levels, flow: FlowRow) -> bool:
+def told_beyond(levels: Levels, flow: AnyFlow) -> bool:
     """Whether a flow certainly told an audience text of a level above its clearance."""
     certain = flow.verdict == "certain" and outcome(flow) == "disclosed"
     return certain and levels.above(flow.level, flow.clearance)

@@ -107,27 +107,24 @@ CREATE TABLE IF NOT EXISTS flows (
     INDEX idx_prompt PromptDigest TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_completion CompletionDigest TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_document Document TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_chunk ChunkId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_digest Digest TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_uri Uri TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_origins Origins.document TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_origin_sources Origins.source TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_origin_digests Origins.digest TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_source Source TYPE set(100) GRANULARITY 1
 ) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toYYYYMM(Timestamp)
 ORDER BY (Timestamp, SpanId, TraceId, Ordinal)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
--- The flows once more by document, and no wider than what is counted: reach, the map and the
--- hours are read from here. A day is one part soon after it is over: FINAL then costs nothing, and
--- what was counted of it is kept by the name of the part.
+-- The flows once more by document, with what is counted and what reach tells of each: reach, the map
+-- and the hours are read from here. In this order a document's rows lie together, where those of
+-- `flows` lie as far apart as its times. What all flows of a step share and no two steps do (ids and
+-- digests) is not repeated: it is in `steps`. A day is one part soon after it is over: FINAL then
+-- costs nothing, and what was counted of it is kept by the name of the part.
 CREATE TABLE IF NOT EXISTS reached (
     Document String CODEC(ZSTD(1)),
     Timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    Span UInt64 CODEC(NONE),
+    Span UInt64 CODEC(NONE), -- hash of the ids of trace and span
     Ordinal UInt32 CODEC(ZSTD(1)),
-    Edge LowCardinality(String),
+    Edge LowCardinality(String), -- six of what follows in one, which is read in a sixth of the time
     Source LowCardinality(String),
     Level LowCardinality(String),
     Audience LowCardinality(String),
@@ -136,25 +133,76 @@ CREATE TABLE IF NOT EXISTS reached (
     ServiceName LowCardinality(String),
     Tenant LowCardinality(String),
     Prompt UInt64 CODEC(NONE),
-    Version UInt64 CODEC(ZSTD(1))
+    ChunkId String CODEC(ZSTD(1)),
+    Digest String CODEC(ZSTD(1)),
+    Uri String CODEC(ZSTD(1)),
+    Verdict LowCardinality(String),
+    Rule LowCardinality(String),
+    Reason LowCardinality(String),
+    Carried LowCardinality(String),
+    Version UInt64 CODEC(ZSTD(1)),
+    INDEX idx_chunk ChunkId TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_digest Digest TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_uri Uri TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_source Source TYPE bloom_filter(0.01) GRANULARITY 1
 ) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toDate(Timestamp)
 ORDER BY (Document, Timestamp, Span, Ordinal)
-SETTINGS index_granularity = 8192, fsync_after_insert = 1, fsync_part_directory = 1,
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1,
     min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1,
     max_bytes_to_merge_at_max_space_in_pool = 161061273600; -- the default: a day becomes one part
 
--- Where the flows of derived texts are, by the text: what was made of a completion is found here.
+-- The flows of derived texts once more by the text, with what they were made from: what was made of
+-- a completion, or of a document before it, is found here.
 CREATE TABLE IF NOT EXISTS derived (
     Made UInt64, -- hash of the text's digest
     Timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    Tenant LowCardinality(String),
+    Span UInt64 CODEC(NONE),
+    Ordinal UInt32 CODEC(ZSTD(1)),
+    Document String CODEC(ZSTD(1)),
+    Edge LowCardinality(String),
+    Source LowCardinality(String),
     Level LowCardinality(String),
+    Audience LowCardinality(String),
+    Stage LowCardinality(String),
+    Action LowCardinality(String),
+    ServiceName LowCardinality(String),
+    Tenant LowCardinality(String),
+    ChunkId String CODEC(ZSTD(1)),
+    Digest String CODEC(ZSTD(1)),
+    Uri String CODEC(ZSTD(1)),
+    Verdict LowCardinality(String),
+    Rule LowCardinality(String),
+    Reason LowCardinality(String),
+    Carried LowCardinality(String),
+    Origins Array(Tuple(
+        document String, source String, digest String, level String, evidence String,
+        carried String
+    )) CODEC(ZSTD(1)),
+    Version UInt64 CODEC(ZSTD(1)),
+    INDEX idx_origins Origins.document TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_origin_sources Origins.source TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_origin_digests Origins.digest TYPE bloom_filter(0.01) GRANULARITY 1
+) ENGINE = {replicated}ReplacingMergeTree(Version)
+PARTITION BY toYYYYMM(Timestamp)
+ORDER BY (Made, Timestamp, Span, Ordinal)
+SETTINGS index_granularity = 64, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- One row per step, a retrieval or a model call: what its flows share, in granules so small that
+-- reading a thousand steps of a month is quick, and in one column, for each costs a read of its own.
+CREATE TABLE IF NOT EXISTS steps (
+    Timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    Span UInt64 CODEC(NONE),
+    -- ids of trace, span and request, digests of prompt and completion, session, user, service,
+    -- clearance of the audience, tenant, model, and 1 where the whole step was refused
+    Told Array(String) CODEC(ZSTD(1)),
+    Tenant LowCardinality(String),
     Version UInt64 CODEC(ZSTD(1))
 ) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toYYYYMM(Timestamp)
-ORDER BY (Made, Timestamp, Tenant)
-SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1;
+ORDER BY (Timestamp, Span)
+SETTINGS index_granularity = 64, min_compress_block_size = 16384, max_compress_block_size = 16384,
+    fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Texts by digest, sealed before they come here. A row with a text outlives one without.
 CREATE TABLE IF NOT EXISTS contents (
@@ -423,12 +471,85 @@ SELECT
         Stage != 'prompt', 0,
         sipHash64(if(PromptDigest = '', SpanId, PromptDigest), toDate(Timestamp))
     ) AS Prompt, -- another one on another day: what is counted of days can be added
+    ChunkId,
+    Digest,
+    Uri,
+    Verdict,
+    Rule,
+    Reason,
+    Carried,
     Version
 FROM flows;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS derived_mv TO derived AS
-SELECT sipHash64(Digest) AS Made, Timestamp, Tenant, Level, Version
+SELECT
+    sipHash64(Digest) AS Made,
+    Timestamp,
+    sipHash64(TraceId, SpanId) AS Span,
+    Ordinal,
+    Document,
+    toJSONString([Source, Level, Audience, Stage, Action, Mode]) AS Edge,
+    Source,
+    Level,
+    Audience,
+    Stage,
+    Action,
+    ServiceName,
+    Tenant,
+    ChunkId,
+    Digest,
+    Uri,
+    Verdict,
+    Rule,
+    Reason,
+    Carried,
+    arrayMap(
+        one -> (one.document, one.source, one.digest, one.level, one.evidence, one.carried), Origins
+    ) AS Origins,
+    Version
 FROM flows WHERE Source = 'completion' OR notEmpty(Origins);
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS steps_mv TO steps AS
+SELECT
+    Timestamp,
+    sipHash64(TraceId, SpanId) AS Span,
+    [
+        TraceId,
+        SpanId,
+        SpanAttributes['ragtrace.request.id'],
+        SpanAttributes['ragtrace.prompt.digest'],
+        SpanAttributes['ragtrace.completion.digest'],
+        if(
+            mapContains(SpanAttributes, 'session.id'),
+            SpanAttributes['session.id'],
+            SpanAttributes['gen_ai.conversation.id']
+        ),
+        SpanAttributes['user.id'],
+        ServiceName,
+        SpanAttributes['ragtrace.audience.clearance'],
+        SpanAttributes['ragtrace.tenant'],
+        coalesce(
+            nullIf(SpanAttributes['gen_ai.response.model'], ''),
+            nullIf(SpanAttributes['gen_ai.request.model'], ''),
+            SpanAttributes['llm.model_name']
+        ),
+        if(
+            SpanAttributes['ragtrace.decision.action'] = 'block'
+                AND SpanAttributes['ragtrace.decision.mode'] != 'shadow', '1', ''
+        )
+    ] AS Told,
+    SpanAttributes['ragtrace.tenant'] AS Tenant,
+    if(
+        ScopeName = 'ragtrace' AND mapContains(SpanAttributes, 'ragtrace.request.id'),
+        0xFFFFFFFFFFFFFFFF,
+        least(toUInt64OrZero(SpanAttributes['ragtrace.observed']), 0xFFFFFFFF)
+    ) AS Version
+FROM otel_traces
+WHERE arrayExists(
+    key -> startsWith(key, 'ragtrace.flows')
+        OR key IN ('gen_ai.retrieval.documents', 'ragtrace.decision.action'),
+    mapKeys(SpanAttributes)
+);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS decisions_mv TO decisions AS
 WITH

@@ -26,7 +26,7 @@ from ragtrace.server.dashboard.pages._parts import (
 )
 from ragtrace.server.dashboard.pages._tags import tag, tree
 from ragtrace.server.dashboard.pages._words import count, moment, or_nobody, plural
-from ragtrace.store import FlowRow, ReachRow
+from ragtrace.store import AnyFlow, ReachRow
 
 __all__ = ["draw_reach", "outcome_badge"]
 
@@ -71,7 +71,7 @@ def draw_reach(seen: Look, answer: Reached) -> None:
         _list(seen, found)
 
 
-def outcome_badge(levels: Levels, flow: FlowRow) -> None:
+def outcome_badge(levels: Levels, flow: AnyFlow) -> None:
     """What became of a flow; red where it told an audience what is above its clearance."""
     name = outcome(flow)
     if told_beyond(levels, flow):
