@@ -143,11 +143,8 @@ class Chain:
         self._come_up()
         period = period_of(decided)
         rows = [DecisionRow(*row) for row in self._ask(sql.DECISIONS, period)]
-        self._names.meet(
-            (kind, name)
-            for row in rows
-            for kind, name in (("user", row.user), ("session", row.session))
-        )
+        users = [("user", row.user) for row in rows]
+        self._names.meet([*users, *(("session", row.session) for row in rows)])
         flows = self._flows(period)
         known = self._known(period)
         shredded = self._shredded()
@@ -252,7 +249,7 @@ def commitments(store: Store, key: SealKey | None) -> Commitments:
     """
     vault = store._vault
     if vault is not None:
-        return Commitments(vault.chain_key, vault.pseudonym, vault.meet)
+        return Commitments(vault.chain_key, vault.pseudonyms)
     if key is None:
         raise StoreError("chain: the store was opened without the vault's key, and none seals it")
     return Commitments(key.secret())

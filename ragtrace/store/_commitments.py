@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -16,7 +16,11 @@ Kind = Literal["reader", "reason", "session", "text", "user"]
 
 PREFIX: Final = b"ragtrace/commitment/v1"
 REMEMBERED: Final = 4096
-"""Digests kept at hand: the chunks of a store that is in use are found again and again."""
+"""Kept at hand: digests of chunks, of which a store in use finds the same again and again; reasons
+and readers."""
+
+SaltsOf = Callable[[Iterable[tuple[str, str]]], Mapping[tuple[str, str], str]]
+"""Gives the salts of many users and sessions, by kind and name."""
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -29,35 +33,44 @@ class Commitments:
 
     Args:
         key: 32 bytes.
-        salt_of: Gives the salt of what has a key of its own that can be destroyed: users and
+        salts_of: Gives the salts of what has a key of its own that can be destroyed: users and
             sessions; ``None`` where all salts are of ``key``.
-        meet: Has the keys of many of these made at once.
     """
 
-    def __init__(
-        self,
-        key: bytes,
-        salt_of: Callable[[str, str], str] | None = None,
-        meet: Callable[[Iterable[tuple[str, str]]], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, key: bytes, salts_of: SaltsOf | None = None) -> None:
         self._key = key
-        self._salt_of = salt_of
-        self.meet: Final = meet
-        """Told users and sessions, by kind and name, before they are asked for one by one."""
+        self._salts_of = salts_of
+        self._met: dict[tuple[str, str], str] = {}
         self.id: Final = self._hmac("id", "")[:8].hex()
         """Names the key, and tells nothing of it."""
-        self._text = lru_cache(REMEMBERED)(lambda name: self._made("text", name))
+        self._kept = lru_cache(REMEMBERED)(self._made)
+
+    def meet(self, names: Iterable[tuple[str, str]]) -> None:
+        """Keep what stands for these users and sessions at hand, until others are met.
+
+        Their salts are asked for together, which one by one takes some 50 us each.
+        """
+        if self._salts_of is not None:
+            salts = self._salts_of({(kind, name) for kind, name in names if name})
+            self._met = {
+                (kind, name): commitment(kind, salt.encode(), name)
+                for (kind, name), salt in salts.items()
+            }
 
     def of(self, kind: Kind, name: str) -> str:
         """Give what stands for ``name``, 64 hex digits; nothing stands for nothing."""
-        if not name:
-            return ""
-        return self._text(name) if kind == "text" else self._made(kind, name)
+        if kind == "user" or kind == "session":
+            return self._met.get((kind, name)) or self.once(kind, name)
+        return self._kept(kind, name) if name else ""
+
+    def once(self, kind: Kind, name: str) -> str:
+        """As ``of``, for what hardly comes again: it is not kept."""
+        return self._made(kind, name) if name else ""
 
     def salt(self, kind: Kind, name: str) -> bytes:
         """Give what opens the commitment to ``name``, and only that."""
-        if self._salt_of is not None and (kind == "user" or kind == "session"):
-            return self._salt_of(kind, name).encode()
+        if self._salts_of is not None and (kind == "user" or kind == "session"):
+            return self._salts_of([(kind, name)])[kind, name].encode()
         return self._hmac(kind, name)
 
     def within(self, text: str) -> str:

@@ -79,7 +79,7 @@ class Keyring:
             found = {pair: self._by_subject[pair] for pair in pairs if pair in self._by_subject}
             if len(found) < len(pairs):
                 with self._file.changing() as db:
-                    made = {pair: self._found_or_made(db, *pair) for pair in pairs - found.keys()}
+                    made = self._found_or_made(db, pairs - found.keys())
                 found |= made
                 self._by_subject |= made
                 self._by_id |= {key.id: key for key in made.values()}
@@ -175,11 +175,10 @@ class Keyring:
         plain = subject.encode("utf-8", "surrogatepass")
         return hmac.digest(self._file.names, plain, "sha256")[:16]
 
-    def pseudonym(self, subject: str) -> str:
-        """Give a name that stands for a subject for as long as its secret is not destroyed."""
-        key = self.keys([(subject, PSEUDONYMS)])[subject, PSEUDONYMS]
-        secret = key.of_level + b"".join(key.seeds.nodes.values())
-        return hmac.digest(secret, b"ragtrace pseudonym", "sha256")[:16].hex()
+    def pseudonyms(self, subjects: Iterable[str]) -> dict[str, str]:
+        """Give names that stand for subjects for as long as their secrets are not destroyed."""
+        keys = self.keys((subject, PSEUDONYMS) for subject in subjects)
+        return {subject: _pseudonym(key) for (subject, _), key in keys.items()}
 
     def derived(self, purpose: bytes) -> bytes:
         """Give a key for something else, 32 bytes; it outlives the root key."""
@@ -202,29 +201,45 @@ class Keyring:
         self._by_subject.clear()
         self._by_id.clear()
 
-    def _found_or_made(self, db: sqlite3.Connection, subject: str, level: str) -> Key:
-        of_level, name = self._level(db, level), self.named(subject)
-        found = db.execute(_BY_SUBJECT, (name, of_level)).fetchone()
-        if found is None:
-            found = (of_level + secrets.token_hex(SUBJECT_DIGITS // 2),)
-            seeds = Seeds.grown(secrets.token_bytes(SEED_BYTES))
-            wrapped = self._file.wrapped(seeds.to_bytes(), found[0])
-            db.execute(_ADD_KEY, (found[0], name, of_level, wrapped))
-        return self._opened(found[0], *db.execute(_BY_ID, found).fetchone())
+    def _found_or_made(
+        self, db: sqlite3.Connection, pairs: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], Key]:
+        found: dict[tuple[str, str], Key] = {}
+        levels: dict[str, tuple[str, bytes]] = {}
+        new: list[tuple[str, bytes, str, bytes]] = []
+        for subject, level in pairs:
+            if level not in levels:
+                levels[level] = self._level(db, level)
+            (of_level, secret), name = levels[level], self.named(subject)
+            row = db.execute(_BY_SUBJECT, (name, of_level)).fetchone()
+            if row is None:
+                row = self._new(of_level)
+                new.append((row[0], name, of_level, row[1]))
+            found[subject, level] = Key(row[0], secret, self._seeds(*row))
+        db.executemany(_ADD_KEY, new)
+        return found
 
-    def _level(self, db: sqlite3.Connection, level: str) -> str:
-        """The id of a level's key, which is made where there is none."""
-        found = db.execute(_OF_LEVEL, (level,)).fetchone()
-        if found is not None:
-            return str(found[0])
-        made = secrets.token_hex(LEVEL_DIGITS // 2)
-        wrapped = self._file.wrapped(secrets.token_bytes(KEY_BYTES), made)
+    def _new(self, of_level: str) -> tuple[str, bytes]:
+        """The id of a new key on a level, and its seeds, wrapped."""
+        made = of_level + secrets.token_hex(SUBJECT_DIGITS // 2)
+        seeds = Seeds.grown(secrets.token_bytes(SEED_BYTES))
+        return made, self._file.wrapped(seeds.to_bytes(), made)
+
+    def _level(self, db: sqlite3.Connection, level: str) -> tuple[str, bytes]:
+        """A level's key and its id; it is made where there is none."""
+        row = db.execute("SELECT id, wrapped FROM levels WHERE name = ?", (level,)).fetchone()
+        if row is not None:
+            return row[0], self._file.opened(row[1], row[0])
+        made, secret = secrets.token_hex(LEVEL_DIGITS // 2), secrets.token_bytes(KEY_BYTES)
+        wrapped = self._file.wrapped(secret, made)
         db.execute("INSERT INTO levels VALUES (?, ?, ?)", (made, level, wrapped))
-        return made
+        return made, secret
 
     def _opened(self, name: str, of_level: str, level: bytes, seeds: bytes) -> Key:
-        opened = Seeds.from_bytes(self._file.opened(seeds, name))
-        return Key(name, self._file.opened(level, of_level), opened)
+        return Key(name, self._file.opened(level, of_level), self._seeds(name, seeds))
+
+    def _seeds(self, name: str, wrapped: bytes) -> Seeds:
+        return Seeds.from_bytes(self._file.opened(wrapped, name))
 
     def _puncture(self, db: sqlite3.Connection, record: Shred) -> None:
         by_key: dict[str, list[str]] = {}
@@ -241,11 +256,16 @@ class Keyring:
             db.execute("UPDATE keys SET wrapped = ? WHERE id = ?", (wrapped, key))
 
 
+def _pseudonym(key: Key) -> str:
+    secret = key.of_level + b"".join(key.seeds.nodes.values())
+    return hmac.digest(secret, b"ragtrace pseudonym", "sha256")[:16].hex()
+
+
 _BY_ID: Final = """
 SELECT keys.level, levels.wrapped, keys.wrapped FROM keys
 JOIN levels ON levels.id = keys.level WHERE keys.id = ?
 """
-_BY_SUBJECT: Final = "SELECT id FROM keys WHERE subject = ? AND level = ? AND retired = 0"
+_BY_SUBJECT: Final = "SELECT id, wrapped FROM keys WHERE subject = ? AND level = ? AND retired = 0"
 _OF_SUBJECT: Final = "SELECT id FROM keys WHERE subject = ?"
 _OF_LEVEL: Final = "SELECT id FROM levels WHERE name = ?"
 _LEVELS: Final = f"""

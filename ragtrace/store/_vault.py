@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ragtrace.errors import MissingDependencyError, StoreError
-from ragtrace.store._keyring import PSEUDONYMS, Key, Keyring
+from ragtrace.store._keyring import Key, Keyring
 from ragtrace.store._reader import ContentLike
 from ragtrace.store._root import KEY_BYTES
 from ragtrace.store._words import WordIndex
@@ -55,24 +55,27 @@ class Vault:
         self.chain_key: Final = keyring.derived(b"ragtrace chain")
         """Under which digests of texts stand in the chain of decisions."""
 
-    def meet(self, names: Iterable[tuple[str, str]]) -> None:
-        """Make the secrets behind the pseudonyms of many names at once, by kind and name.
+    def pseudonyms(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Give 32 hexadecimal digits for each user or session, by kind and name, which stand for it
+        until it is shredded.
 
-        Raises:
-            StoreError: The keyring cannot be read or written.
-        """
-        self.keyring.keys((f"{kind}:{name}", PSEUDONYMS) for kind, name in names if name)
-
-    def pseudonym(self, kind: str, name: str) -> str:
-        """Give 32 hexadecimal digits that stand for a user or session until that is shredded.
-
-        Nobody can tell the name from them, or try names out, without the keyring and its root
+        Nobody can tell a name from them, or try names out, without the keyring and its root
         key; once the name is shredded nobody can at all, and it has other ones from then on.
 
         Raises:
             StoreError: The keyring cannot be read or written.
         """
-        return self.keyring.pseudonym(f"{kind}:{name}")
+        subjects = {f"{kind}:{name}": (kind, name) for kind, name in names}
+        found = self.keyring.pseudonyms(subjects)
+        return {name: found[subject] for subject, name in subjects.items()}
+
+    def pseudonym(self, kind: str, name: str) -> str:
+        """The one of a single user or session.
+
+        Raises:
+            StoreError: The keyring cannot be read or written.
+        """
+        return self.pseudonyms([(kind, name)])[kind, name]
 
     def keys(self, records: Sequence[ContentLike]) -> list[Key]:
         """Give the keys that seal ``records``, in their order; missing ones are made.

@@ -326,79 +326,28 @@ SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory 
 
 -- Both ways of arrival, ours and a Collector's, fill the flows and the decisions. Each object is
 -- parsed once; Nullable is what means something else when it is absent than 0 or "".
+-- A span is read before its flows are told apart: beside each of them stands what is asked of it,
+-- and never all that it said.
 CREATE MATERIALIZED VIEW IF NOT EXISTS flows_mv TO flows AS
-WITH
-    arraySort(
-        key -> toUInt32OrZero(substring(key, length('ragtrace.flows.') + 1)),
-        arrayFilter(
-            key -> key = 'ragtrace.flows' OR startsWith(key, 'ragtrace.flows.'),
-            mapKeys(SpanAttributes)
-        )
-    ) AS ours,
-    arrayFilter(
-        flow -> notEmpty(flow.id) OR notEmpty(flow.document) OR notEmpty(flow.digest),
-        arrayFlatten(arrayMap(
-            key -> JSONExtract(SpanAttributes[key], 'Array(Tuple(
-            ord Nullable(UInt32), id String, score Nullable(Float64), rank Nullable(UInt32),
-            document String, digest String, uri Nullable(String), source String, level String,
-            compartments Array(String), readers Nullable(String), integrity String, basis String,
-            verdict String, spans Array(Tuple(UInt32, UInt32, UInt32, UInt32, UInt32)),
-            `group` Array(String), action String, rule String, reason String, mode String,
-            shadow Tuple(action String, rule String),
-            ranges Array(Tuple(start UInt32, end UInt32, level String)),
-            origins Array(Tuple(
-                document String, source String, digest String, level String,
-                compartments Array(String), readers Nullable(String), integrity String,
-                evidence String
-            )),
-            released String
-        ))'),
-            if(notEmpty(ours), ours, ['gen_ai.retrieval.documents'])
-        ))
-    ) AS found,
-    JSONExtract(
-        SpanAttributes['ragtrace.completion.origins'],
-        'Array(Tuple(document String, digest String, evidence String, ord Nullable(UInt32)))'
-    ) AS named,
-    arrayMap( -- one that is among the flows is named by its place
-        made -> if(
-            isNull(made.ord),
-            (made.document, made.digest, made.evidence),
-            (
-                arrayFirst(one -> one.ord = made.ord, found).document,
-                arrayFirst(one -> one.ord = made.ord, found).digest,
-                if(made.evidence = '', 'taint', made.evidence)
-            )
-        ),
-        named
-    ) AS carried
 SELECT
-    if(notEmpty(ours), flow.document, flow.id) AS Document,
+    if(own, flow.document, flow.id) AS Document,
     Timestamp,
     SpanId,
     ifNull(flow.ord, toUInt32(place - 1)) AS Ordinal,
     TraceId,
-    SpanAttributes['ragtrace.request.id'] AS RequestId,
-    if(notEmpty(ours), SpanAttributes['ragtrace.stage'], 'retrieval') AS Stage,
+    RequestId,
+    if(own, StageSaid, 'retrieval') AS Stage,
     ServiceName,
-    SpanAttributes['ragtrace.audience'] AS Audience,
-    SpanAttributes['ragtrace.audience.clearance'] AS Clearance,
-    SpanAttributes['ragtrace.tenant'] AS Tenant,
-    if(
-        mapContains(SpanAttributes, 'session.id'),
-        SpanAttributes['session.id'],
-        SpanAttributes['gen_ai.conversation.id']
-    ) AS Session,
-    SpanAttributes['user.id'] AS User,
-    coalesce(
-        nullIf(SpanAttributes['gen_ai.response.model'], ''),
-        nullIf(SpanAttributes['gen_ai.request.model'], ''),
-        SpanAttributes['llm.model_name']
-    ) AS Model,
+    Audience,
+    Clearance,
+    Tenant,
+    Session,
+    User,
+    Model,
     flow.id AS ChunkId,
     flow.digest AS Digest,
     if(flow.uri = '', flow.document, ifNull(flow.uri, '')) AS Uri,
-    if(notEmpty(ours), flow.source, SpanAttributes['gen_ai.data_source.id']) AS Source,
+    if(own, flow.source, DataSource) AS Source,
     flow.level AS Level,
     flow.compartments AS Compartments,
     isNotNull(flow.readers) AS ForReaders,
@@ -417,34 +366,114 @@ SELECT
     flow.shadow.action AS ShadowAction,
     flow.shadow.rule AS ShadowRule,
     flow.ranges AS Ranges,
-    SpanAttributes['ragtrace.policy.digest'] AS Policy,
-    SpanAttributes['ragtrace.prompt.digest'] AS PromptDigest,
-    SpanAttributes['ragtrace.prompt.level'] AS PromptLevel,
-    SpanAttributes['ragtrace.completion.digest'] AS CompletionDigest,
-    SpanAttributes['ragtrace.decision.action'] = 'block'
-        AND SpanAttributes['ragtrace.decision.mode'] != 'shadow' AS Blocked,
-    arrayFirst(
-        made -> made.1 = flow.document AND made.2 = flow.digest, carried
-    ).3 AS Carried,
+    Policy,
+    PromptDigest,
+    PromptLevel,
+    CompletionDigest,
+    Blocked,
+    known AS Carried,
     arrayMap(
         origin -> (
             origin.document, origin.source, origin.digest, origin.level, origin.compartments,
             isNotNull(origin.readers), JSONExtract(ifNull(origin.readers, ''), 'Array(String)'),
             if(origin.integrity IN ('', 'trusted'), 'trusted', 'untrusted'), origin.evidence,
-            arrayFirst(
-                made -> made.1 = origin.document AND made.2 = origin.digest, carried
-            ).3
+            evidence[indexOf(made, sipHash64(origin.document, origin.digest))]
         ),
         flow.origins
     ) AS Origins,
     flow.released AS Released,
-    if(
-        ScopeName = 'ragtrace' AND mapContains(SpanAttributes, 'ragtrace.request.id'),
-        0xFFFFFFFFFFFFFFFF,
-        least(toUInt64OrZero(SpanAttributes['ragtrace.observed']), 0xFFFFFFFF)
-    ) AS Version
-FROM otel_traces
-ARRAY JOIN found AS flow, arrayEnumerate(found) AS place;
+    Version
+FROM (
+    WITH
+        arraySort(
+            (text, key) -> toUInt32OrZero(substring(key, length('ragtrace.flows.') + 1)),
+            arrayFilter(
+                (text, key) -> key = 'ragtrace.flows' OR startsWith(key, 'ragtrace.flows.'),
+                mapValues(SpanAttributes), mapKeys(SpanAttributes)
+            ),
+            arrayFilter(
+                key -> key = 'ragtrace.flows' OR startsWith(key, 'ragtrace.flows.'),
+                mapKeys(SpanAttributes)
+            )
+        ) AS ours,
+        JSONExtract(
+            SpanAttributes['ragtrace.completion.origins'],
+            'Array(Tuple(document String, digest String, evidence String, ord Nullable(UInt32)))'
+        ) AS named,
+        -- Texts are compared by a hash: strings would be copied for each comparison.
+        arrayMap(
+            (document, digest) -> sipHash64(document, digest), found.document, found.digest
+        ) AS names
+    SELECT
+        Timestamp,
+        SpanId,
+        TraceId,
+        ServiceName,
+        notEmpty(ours) AS own,
+        SpanAttributes['ragtrace.request.id'] AS RequestId,
+        SpanAttributes['ragtrace.stage'] AS StageSaid,
+        SpanAttributes['ragtrace.audience'] AS Audience,
+        SpanAttributes['ragtrace.audience.clearance'] AS Clearance,
+        SpanAttributes['ragtrace.tenant'] AS Tenant,
+        if(
+            mapContains(SpanAttributes, 'session.id'),
+            SpanAttributes['session.id'],
+            SpanAttributes['gen_ai.conversation.id']
+        ) AS Session,
+        SpanAttributes['user.id'] AS User,
+        coalesce(
+            nullIf(SpanAttributes['gen_ai.response.model'], ''),
+            nullIf(SpanAttributes['gen_ai.request.model'], ''),
+            SpanAttributes['llm.model_name']
+        ) AS Model,
+        SpanAttributes['gen_ai.data_source.id'] AS DataSource,
+        SpanAttributes['ragtrace.policy.digest'] AS Policy,
+        SpanAttributes['ragtrace.prompt.digest'] AS PromptDigest,
+        SpanAttributes['ragtrace.prompt.level'] AS PromptLevel,
+        SpanAttributes['ragtrace.completion.digest'] AS CompletionDigest,
+        SpanAttributes['ragtrace.decision.action'] = 'block'
+            AND SpanAttributes['ragtrace.decision.mode'] != 'shadow' AS Blocked,
+        if(
+            ScopeName = 'ragtrace' AND mapContains(SpanAttributes, 'ragtrace.request.id'),
+            0xFFFFFFFFFFFFFFFF,
+            least(toUInt64OrZero(SpanAttributes['ragtrace.observed']), 0xFFFFFFFF)
+        ) AS Version,
+        arrayFilter(
+            flow -> notEmpty(flow.id) OR notEmpty(flow.document) OR notEmpty(flow.digest),
+            arrayFlatten(arrayMap(
+                text -> JSONExtract(text, 'Array(Tuple(
+                ord Nullable(UInt32), id String, score Nullable(Float64), rank Nullable(UInt32),
+                document String, digest String, uri Nullable(String), source String, level String,
+                compartments Array(String), readers Nullable(String), integrity String,
+                basis String, verdict String,
+                spans Array(Tuple(UInt32, UInt32, UInt32, UInt32, UInt32)), `group` Array(String),
+                action String, rule String, reason String, mode String,
+                shadow Tuple(action String, rule String),
+                ranges Array(Tuple(start UInt32, end UInt32, level String)),
+                origins Array(Tuple(
+                    document String, source String, digest String, level String,
+                    compartments Array(String), readers Nullable(String), integrity String,
+                    evidence String
+                )),
+                released String
+            ))'),
+                if(notEmpty(ours), ours, [SpanAttributes['gen_ai.retrieval.documents']])
+            ))
+        ) AS found,
+        arrayMap( -- what the completion was made from; one among the flows is named by its place
+            (document, digest, ord) -> if(
+                isNull(ord), sipHash64(document, digest), names[indexOf(found.ord, ord)]
+            ),
+            named.document, named.digest, named.ord
+        ) AS made,
+        arrayMap(
+            (evidence, ord) -> if(evidence = '' AND isNotNull(ord), 'taint', evidence),
+            named.evidence, named.ord
+        ) AS evidence,
+        arrayMap(name -> evidence[indexOf(made, name)], names) AS carriage
+    FROM otel_traces
+)
+ARRAY JOIN found AS flow, arrayEnumerate(found) AS place, carriage AS known;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS reached_mv TO reached AS
 SELECT
