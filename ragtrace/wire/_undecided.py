@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from ragtrace.model import Attribution, Chunk, Document, Label, LabelledRange, Source, digest
@@ -25,7 +26,8 @@ __all__ = [
 ]
 
 _MORE_FLOWS: Final = f"{names.FLOWS}."
-
+NAMES: Final = 1_024
+"""Attribute names that are known to hold chunks or not; every span has some thirty."""
 
 MAX_NAME: Final = 1_024
 """Characters of a name in a flow, addresses among them; a longer one is a text."""
@@ -74,6 +76,7 @@ def decode_chunks(attributes: Mapping[str, str]) -> list[Chunk]:
     return [chunk for part in parts for said in _objects(part) if (chunk := _chunk(said))]
 
 
+@lru_cache(NAMES)
 def holds_chunks(name: str) -> bool:
     """Whether the attribute of this name is one that ``decode_chunks`` reads."""
     return name in (names.FLOWS, names.DUPLICATE) or name.startswith(_MORE_FLOWS)
