@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -69,21 +70,28 @@ def _put(value: object, said: AttributeValue) -> None:
 
 
 class Stamp:
-    """A request whose spans are given new ids and digests, so that none comes twice.
+    """A request whose spans are given new ids, digests and times, so that none comes twice.
 
     Making a request costs a generator more than taking it in costs a server; this costs next to
     nothing. All that tells one call from another is replaced: trace and span id, request id,
-    session, and the digests of prompt and completion, which therefore name no text.
+    session, the digests of prompt and completion, which therefore name no text, and when it began
+    and ended, which goes on with the clock.
 
     Args:
         body: A trace export request.
         ids: For each span, its trace and span id as they stand in ``body``.
         words: For each span, hex digits in it that are its own.
+        times: For each span, its start and end, nanoseconds since the epoch.
     """
 
     def __init__(
-        self, body: bytes, ids: Sequence[tuple[bytes, bytes]], words: Sequence[Sequence[str]]
+        self,
+        body: bytes,
+        ids: Sequence[tuple[bytes, bytes]],
+        words: Sequence[Sequence[str]],
+        times: Sequence[tuple[int, int]],
     ) -> None:
+        self._made = time.monotonic_ns()
         self._body = np.frombuffer(body, np.uint8)
         self.spans: Final = len(ids)
         starts = [body.index(trace) for trace, _ in ids]
@@ -92,13 +100,17 @@ class Stamp:
         self._hex = _places(
             body, starts, ends, [[word.encode() for word in of_span] for of_span in words]
         )
+        self._told = np.array(times, "<u8").ravel()
+        fixed = [[one.to_bytes(8, "little") for one in of_span] for of_span in times]
+        self._times = _places(body, starts, ends, fixed)
 
     @classmethod
     def of(cls, calls: Sequence[Call]) -> Stamp:
         """One request with these calls."""
         unique = (names.REQUEST_ID, names.SESSION, names.PROMPT_DIGEST, names.COMPLETION_DIGEST)
         words = [[str(call.attributes[name]) for name in unique] for call in calls]
-        return cls(trace_body(calls), [span_ids(call) for call in calls], words)
+        times = [(call.start_ns, call.end_ns) for call in calls]
+        return cls(trace_body(calls), [span_ids(call) for call in calls], words, times)
 
     def body(self) -> bytes:
         """The request once more, with spans that nobody has seen; safe in several threads."""
@@ -110,6 +122,8 @@ class Stamp:
         digits = np.empty(2 * len(rest), np.uint8)
         digits[0::2], digits[1::2] = _HEX[rest >> 4], _HEX[rest & 15]
         body[self._hex] = digits[: len(self._hex)]
+        now = self._told + np.uint64(time.monotonic_ns() - self._made)
+        body[self._times] = now.view(np.uint8)
         return body.tobytes()
 
 

@@ -45,7 +45,8 @@ def measure_phoenix(
     calls = [make_call(number) for number in range(SPANS)]
     spoken = [_spoken(call) for call in calls]
     words = [[str(call.attributes[names.SESSION])] for call in calls]
-    stamp = Stamp(trace_body(spoken), [span_ids(call) for call in calls], words)
+    times = [(call.start_ns, call.end_ns) for call in calls]
+    stamp = Stamp(trace_body(spoken), [span_ids(call) for call in calls], words, times)
     with _Phoenix(python, directory) as server:
         load = sustain(
             server.url, stamp, seconds, lambda: usage(server.pid), listener, "speed of Phoenix"
