@@ -110,7 +110,7 @@ class Index:
 
     def may_hold(self, hashes: Hashes) -> bool:
         """Whether any of these K-grams may be one that is looked for: if not, nothing is found."""
-        return bool(len(self._seeds.find(hashes)[0]))
+        return self._seeds.holds_any(hashes)
 
     @property
     def has_tiny(self) -> bool:

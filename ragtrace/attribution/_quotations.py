@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence, Set
 from typing import Final
 
 from ragtrace.attribution._common import Row
-from ragtrace.attribution._kgrams import KEPT, SURELY_FOUND, Hashes, seeds_of
+from ragtrace.attribution._kgrams import KEPT, SURELY_FOUND, Hashes
 from ragtrace.attribution._matcher import Index
 from ragtrace.attribution._quoted import Quotable, attributions, locate, quotable, surroundings
 from ragtrace.attribution._reading import read
@@ -97,8 +97,8 @@ class Quotations:
         placed = locate(messages, wanted) if wanted else None
         if not placed:
             return None
-        around = surroundings(messages, placed)
-        if around is None or self._may_hold(seeds_of(around)):
+        seeds = surroundings(messages, placed)
+        if seeds is None or self._may_hold(seeds):
             return None
         if (self._passages.has_tiny or self._others.has_tiny) and self._holds_tiny(
             read(messages).symbols

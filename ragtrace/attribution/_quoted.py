@@ -8,9 +8,11 @@ from functools import partial
 from operator import itemgetter
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from ragtrace.attribution._escapes import OPEN_ESCAPE, TRIGGERS
 from ragtrace.attribution._evidence import GRAM
-from ragtrace.attribution._kgrams import K
+from ragtrace.attribution._kgrams import Hashes, K, seeds_of
 from ragtrace.attribution._skeleton import Skeleton
 from ragtrace.attribution._views import plain, views
 from ragtrace.model import Attribution, Message, Span
@@ -36,6 +38,9 @@ _ENCODED_EDGE: Final = re.compile(
     rf"\A[A-Za-z0-9+/_\r\n-]{{{AROUND},}}|[A-Za-z0-9+/_\r\n-]{{{AROUND},}}\Z"
 )
 
+_NOTHING: Final = "\x00" * AROUND
+"""Symbols that add nothing to a K-gram."""
+
 _span: Final = partial(tuple.__new__, Span)
 """A span of its values, made without a call of Python code."""
 
@@ -53,6 +58,8 @@ class Quotable(NamedTuple):
         last: The last AROUND of them.
         head: Characters of ``text`` that hold the first ones.
         tail: Characters of it that hold the last ones.
+        into: What the first ones add to each K-gram that begins before the passage.
+        out: What the last ones add to each that ends behind it.
     """
 
     digest: str
@@ -65,6 +72,8 @@ class Quotable(NamedTuple):
     last: str
     head: int
     tail: int
+    into: Hashes
+    out: Hashes
 
 
 Quotation = tuple[int, int, int, Quotable]
@@ -91,6 +100,8 @@ def quotable(digest: str, bones: Skeleton) -> Quotable | None:
         bones.symbols[-AROUND:],
         int(offsets[AROUND - 1]) + 1 - start,
         end - int(offsets[-AROUND]),
+        seeds_of([_NOTHING + bones.symbols[:AROUND]]),
+        seeds_of([bones.symbols[-AROUND:] + _NOTHING]),
     )
 
 
@@ -116,13 +127,15 @@ def locate(messages: Sequence[Message], wanted: Sequence[Quotable]) -> list[Quot
     return placed
 
 
-def surroundings(messages: Sequence[Message], placed: Sequence[Quotation]) -> list[str] | None:
-    """The symbols of what stands around the passages, with AROUND of theirs on either side.
+def surroundings(messages: Sequence[Message], placed: Sequence[Quotation]) -> Hashes | None:
+    """The K-grams of what stands around the passages, and of theirs that go over an edge.
 
     ``None`` where that cannot be told apart: a passage in another, or an escape that may go on in
     one.
     """
-    symbols: list[str] = []
+    texts: list[str] = []
+    out: list[Hashes] = []  # of passages with no symbol between them and the next
+    into: list[Hashes] = []
     joints: dict[str, str | None] = {}  # mostly the same stands between any two
     waiting = list(reversed(placed))
     for number, message in enumerate(messages):
@@ -140,13 +153,19 @@ def surroundings(messages: Sequence[Message], placed: Sequence[Quotation]) -> li
             if between not in joints:
                 joints[between] = plain(between)
             joint = joints[between]
-            if joint is not None:
-                last = "" if before is None else before.last
-                symbols.append(f"{last}{joint}{'' if after is None else after.first}")
-            elif not _read(symbols, text, (reached, start), before, after):
+            if joint == "" and before is not None and after is not None:
+                out.append(before.out)
+                into.append(after.into)
+            elif joint is not None:
+                last, first = before.last if before else "", after.first if after else ""
+                texts.append(f"{last}{joint}{first}")
+            elif not _read(texts, text, (reached, start), before, after):
                 return None
             reached, before, going = end, after, after is not None
-    return symbols
+    if not out:
+        return seeds_of(texts)
+    # A K-gram is a sum over its symbols: of those of the one passage, and of those of the next.
+    return np.concatenate([seeds_of(texts), np.concatenate(out) + np.concatenate(into)])
 
 
 def _read(

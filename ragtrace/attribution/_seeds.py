@@ -97,14 +97,11 @@ class Seeds:
         """Which of ``hashes`` are seeds: their indices, the first seed each, and its copies."""
         if self._torn:
             self._link_waiting(self._bits)
-        marks = hashes >> np.uint32(32 - self._bits - _MARKS)
-        there = self._marks.take(marks)
-        own = hashes.astype(np.uint8)
-        own |= _MARKED
-        here = ((there == own) | (there == _ANY)).nonzero()[0]
+        here = self._marked(hashes)
         if not len(here):  # an unrelated text, for which a dozen steps over nothing would be most
             return _NOWHERE, _NOWHERE, _NOWHERE
-        slots, wanted = marks.take(here) >> np.uint32(_MARKS), hashes.take(here)
+        wanted = hashes.take(here)
+        slots = wanted >> np.uint32(32 - self._bits)
         if self._linked < self._size and self._waits(wanted):
             self._link_waiting()
         if len(here) <= _SINGLY:
@@ -126,6 +123,23 @@ class Seeds:
             here, wanted, seeds = here[left], wanted[left], seeds[left]
         heads = _joined(found)
         return _joined(at), heads, self._copies.take(heads).astype(np.int64)
+
+    def holds_any(self, hashes: Hashes) -> bool:
+        """Whether any of ``hashes`` is a seed; nothing is linked for it."""
+        if self._torn:
+            self._link_waiting(self._bits)
+        wanted = hashes.take(self._marked(hashes)).tolist()
+        if not wanted:
+            return False
+        waiting = self._hashes[self._linked : self._size]
+        return any([self._head(one) >= 0 or bool((waiting == one).any()) for one in wanted])
+
+    def _marked(self, hashes: Hashes) -> Places:
+        """Where ``hashes`` have a mark that may be theirs."""
+        there = self._marks.take(hashes >> np.uint32(32 - self._bits - _MARKS))
+        own = hashes.astype(np.uint8)
+        own |= _MARKED
+        return ((there == own) | (there == _ANY)).nonzero()[0]
 
     def _found_singly(self, here: Places, wanted: Hashes) -> tuple[Places, Places, Places]:
         """The same for a few, at the indices ``here``, each by itself."""

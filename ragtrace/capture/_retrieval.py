@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
@@ -24,7 +24,6 @@ from ragtrace.model import (
     Action,
     Audience,
     Chunk,
-    Decision,
     Flow,
     Message,
     Passage,
@@ -32,7 +31,7 @@ from ragtrace.model import (
     digest,
     strictest,
 )
-from ragtrace.policy import Labelled, enforceable, judge, judge_each, redact_chunk
+from ragtrace.policy import enforceable, judge, judge_each, redact_chunk
 from ragtrace.wire import encode_decision, encode_documents, names
 
 __all__ = ["Retrieval", "enclosing_request"]
@@ -42,18 +41,9 @@ _open: ContextVar[Retrieval | None] = ContextVar("ragtrace_retrieval", default=N
 _KEPT: Final = frozenset({Action.ALLOW, Action.CONTEXT_ONLY})
 
 
-class _Decided(NamedTuple):
-    """What is decided about a passage.
-
-    Attributes:
-        chunk: As it is to be remembered.
-        flow: As it is just now, with its decision.
-        left: What of it has left, where that is remembered.
-    """
-
-    chunk: Chunk
-    flow: Flow
-    left: Inherited | None = None
+_Decided = tuple[Chunk, Flow, Inherited | None]
+"""A passage as it is to be remembered; as it is just now, with what is decided about it; and what
+of it has left, where that is known. A plain tuple: each search makes one for every passage."""
 
 
 class Retrieval:
@@ -115,12 +105,13 @@ class Retrieval:
         if self._judged:
             new = [at for at in new if digest(passages[at].text) not in self._judged]
         decided = self._decided(passages, new, reader) if new else []
-        for at, one in zip(new, decided, strict=True):
-            if one.flow.decision.action not in _KEPT:
-                texts[at] = self._text(one.flow, reader)
+        flows = [flow for _, flow, _ in decided]
+        for at, flow in zip(new, flows, strict=True):
+            if flow.decision.action not in _KEPT:
+                texts[at] = self._text(flow, reader)
         self._remember(decided, [texts[at] for at in new], reader)
         with guarded("retrieval flows"):
-            self._record([one.flow for one in decided], reader)
+            self._record(flows, reader)
         return texts
 
     def _remember(
@@ -129,10 +120,10 @@ class Retrieval:
         """Note what was found and what has left, for this request, this process and the search
         around this one.
         """
-        left = [one.left or self._left(one.flow, reader) for one in decided]
+        left = [known or self._left(flow, reader) for _, flow, known in decided]
         lattice = self._runtime.policy.lattice
         self._request.taint.add(lattice, *[one for one in left if one is not None])
-        found = [one.chunk for one in decided]
+        found = [chunk for chunk, _, _ in decided]
         self._runtime.ledger.add(found)
         self._request.saw(found)
         self._judged.update(
@@ -146,7 +137,7 @@ class Retrieval:
         if self._outer is not None and self._outer._request is self._request:
             self._outer._nested = True
             self._outer._judged |= self._judged
-            self._outer._inner += [*self._inner, *(one.flow.chunk for one in decided)]
+            self._outer._inner += [*self._inner, *(flow.chunk for _, flow, _ in decided)]
 
     def end(self, error: BaseException | None = None) -> None:
         """Finish, with the error that the search raised if it did."""
@@ -193,10 +184,16 @@ class Retrieval:
             said = iter(judge_each(policy, chunks, labels, reader))
         except Exception:  # each is told by itself
             return [None for _ in passages]
-        return [
-            None if one is None else _decided_as(one, passage, next(said))
-            for one, passage in zip(known, passages, strict=True)
-        ]
+        decided: list[_Decided | None] = []
+        for one, passage in zip(known, passages, strict=True):
+            if one is None:
+                decided.append(None)
+                continue
+            decision = next(said)
+            chunk = one.chunk.at(passage.rank, passage.score)
+            left = one.left if decision.action in _KEPT else None
+            decided.append((chunk, Flow("retrieval", chunk, one.label, decision), left))
+        return decided
 
     def _decide(
         self, passage: Passage, place: int, made_from: MadeFrom | Exception, reader: Audience
@@ -217,7 +214,7 @@ class Retrieval:
             chunk = judged = Chunk.unjudged(passage, policy.lattice.strictest)
             label = chunk.label
             decision = failed(self._runtime, reader, error)
-        return _Decided(chunk, Flow("retrieval", judged, label, decision))
+        return chunk, Flow("retrieval", judged, label, decision), None
 
     def _made_from(self, passages: Sequence[Passage]) -> MadeFrom:
         """What the passages may be made from: inner chunks, and what a model has said."""
@@ -287,13 +284,6 @@ class Retrieval:
                 chunk, level = flow.chunk, flow.label.level
                 subject = f"document:{chunk.document.id}"
                 self._runtime.vault.put("chunk", chunk.digest, level, chunk.text, subject)
-
-
-def _decided_as(known: Labelled, passage: Passage, decision: Decision) -> _Decided:
-    """What is decided about a passage that is labelled as it was before."""
-    chunk = known.chunk.at(passage.rank, passage.score)
-    left = known.left if decision.action in _KEPT else None
-    return _Decided(chunk, Flow("retrieval", chunk, known.label, decision), left)
 
 
 def enclosing_request() -> Request | None:
