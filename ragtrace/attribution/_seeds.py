@@ -139,7 +139,8 @@ class Seeds:
         there = self._marks.take(hashes >> np.uint32(32 - self._bits - _MARKS))
         own = hashes.astype(np.uint8)
         own |= _MARKED
-        return ((there == own) | (there == _ANY)).nonzero()[0]
+        places: Places = ((there == own) | (there == _ANY)).nonzero()[0]
+        return places
 
     def _found_singly(self, here: Places, wanted: Hashes) -> tuple[Places, Places, Places]:
         """The same for a few, at the indices ``here``, each by itself."""
