@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -140,18 +140,9 @@ class Walk:
             query = query.replace(f"{{{place}}}", text)
         if len(self._found) > self._limit:
             return set()
-        asked = {**self._params, "limit": self._limit + 1, "digests": list(digests)}
-        asked["known"] = list(known)
-        rows = self._ask(query, asked)
-        if len(rows) > self._limit:
-            self._whole = False
-        self._read_steps({row[0] for row in rows})
+        asked = {**self._params, "digests": list(digests), "known": list(known)}
         of: set[str] = set()
-        for *columns, edge, span, version, of_what, origins, texts in rows:
-            newest, *said = self._steps.get((columns[0], span), (None,))
-            if newest != version:
-                continue  # the step was told again since: this was replaced
-            flow = ReachedFlow(*columns, *edge, *said)
+        for flow, span, of_what, origins, texts in self._counting(query, asked):
             of.update((flow.digest, *texts))
             told = [OriginRow.from_json({**_BLANK, **origin}) for origin in origins]
             one = _found(flow, of_what, told, recorded)
@@ -160,6 +151,26 @@ class Walk:
             before = self._found.get(one.key)
             self._found[one.key] = one if before is None else before.joined(one)
         return of
+
+    def _counting(self, query: str, asked: Mapping[str, Any]) -> Iterable[tuple[Any, ...]]:
+        """The rows that count, each once, and where there are as many, one more than the limit.
+
+        A row may come twice, and of a step that was told again since the rows from before do not
+        count: where that leaves too few, more are asked for.
+        """
+        limit = self._limit + 1
+        while True:
+            rows = self._ask(query, {**asked, "limit": limit})
+            self._read_steps({row[0] for row in rows})
+            counting: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+            for *columns, edge, span, version, of_what, origins, texts in rows:
+                newest, *said = self._steps.get((columns[0], span), (None,))
+                if newest == version:
+                    flow = ReachedFlow(*columns, *edge, *said)
+                    counting[columns[0], span, columns[1]] = (flow, span, of_what, origins, texts)
+            if len(rows) < limit or len(counting) > self._limit:
+                return counting.values()
+            limit *= 2
 
     def _read_steps(self, moments: set[int]) -> None:
         """Read what the flows of each step share, of steps that were not met before."""
