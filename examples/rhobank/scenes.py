@@ -249,7 +249,8 @@ class Scenes:
     ) -> tuple[tuple[str, frozenset[str]], ...]:
         """What a model made of that is shown, but for what stands only where it was told before.
 
-        An answer that quotes an article stands where that article does as well.
+        An answer that quotes an article stands where that article does as well, unless that is for
+        staff itself: then the words there are the article's, which is judged as strictly.
         """
         history = {str(one.content) for one in messages if one.type == "ai"}
         rest = "\n".join(str(one.content) for one in messages if one.type != "ai")
@@ -257,7 +258,13 @@ class Scenes:
             named(one.words): one.shown
             for one in shown
             if not one.is_copy
-            and (one.words not in history or any(quote.words in rest for quote in one.quotes))
+            and (
+                one.words not in history
+                or any(
+                    quote.words in rest and quote.document not in self._staff
+                    for quote in one.quotes
+                )
+            )
         }
         return tuple(made.items())
 
