@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from ragtrace.store import _hop_sql as hop_sql
 from ragtrace.store import _narrow
 from ragtrace.store import _queries as sql
+from ragtrace.store._hop_rows import HopRows, Statement
 from ragtrace.store._lists import Ask
 from ragtrace.store._reached import Matched, Reached, ReachedFlow, Sought
 from ragtrace.store._rows import OriginRow
@@ -20,8 +21,8 @@ MOST_HOPS: Final = 32
 """Times a text may be made anew on the way: far more than any conversation or agent does."""
 MOST_TEXTS: Final = 1_000
 """Digests of one statement, whose parameters a server takes in the address."""
-MOST_MOMENTS: Final = 5_000
-"""Moments of one statement, of 20 characters each."""
+MOST_KNOWN: Final = 5_000
+"""Flows that a statement is told not to read again, of 45 characters each."""
 
 _NARROWING: Final = ("document", "source", "level")
 """Conditions that an origin may meet in place of the text that was made of it."""
@@ -31,9 +32,6 @@ _BLANK: Final = {
     "compartments": (), "for_readers": False, "readers": (), "integrity": "trusted", "carried": "",
 }  # fmt: skip
 """What reach does not ask of an origin."""
-
-Step = tuple[int, int]
-"""The moment at which a step began, and its hash."""
 
 
 class Walk:
@@ -47,8 +45,8 @@ class Walk:
 
     def __init__(self, ask: Ask, sought: Sought, limit: int) -> None:
         self._ask, self._sought, self._limit = ask, sought, limit
+        self._rows = HopRows(ask, limit)
         self._found: dict[tuple[object, ...], Found] = {}
-        self._steps: dict[Step, tuple[Any, ...]] = {}
         self._recorded: set[tuple[int, int, int]] = set()
         self._followed: set[str] = set()
         self._params: dict[str, Any] = {
@@ -86,27 +84,47 @@ class Walk:
         return [kind for kind, hit in zip(sql.KINDS, hits, strict=True) if hit]
 
     def _begin(self) -> None:
-        names, where = self._sought.names, self._sought.where
-        matched, found = "''", "1"
-        if names:
-            matched, found = sql.matching(self._kinds) if self._kinds else ("''", "0")
-        seeds = hop_sql.BY_DOCUMENT if names and not self._by_time else hop_sql.BY_TIME
-        digests = self._take(seeds, _narrow.of_flows(where), found=f"({found})", matched=matched)
-        self._params["chunks"] = sorted(digests)[:MOST_TEXTS]
-        if not names and not any(getattr(where, name) is not None for name in _NARROWING):
+        seeds = self._seeds()
+        if self._sought.names and {"chunk", "uri"}.isdisjoint(self._kinds):
+            self._take(seeds, *self._of_recorded())
             return
-        narrowed = _narrow.of_flows(replace(where, **dict.fromkeys(_NARROWING)))
+        # What the names are of has to be found before what was made of that is asked for.
+        self._params["chunks"] = sorted(self._take(seeds))[:MOST_TEXTS]
+        if self._sought.names or any(
+            getattr(self._sought.where, name) is not None for name in _NARROWING
+        ):
+            self._take(*self._of_recorded())
+
+    def _seeds(self) -> Statement:
+        """What has the names, or meets the conditions, itself."""
+        matched, found = "''", "1"
+        if self._sought.names:
+            matched, found = sql.matching(self._kinds) if self._kinds else ("''", "0")
+        by_document = self._sought.names and not self._by_time and "source" not in self._kinds
+        query = hop_sql.BY_DOCUMENT if by_document else hop_sql.BY_TIME
+        where = _narrow.of_flows(self._sought.where)
+        return self._statement(query, where, found=f"({found})", matched=matched)
+
+    def _of_recorded(self) -> list[Statement]:
+        """What is recorded to have been made of it."""
+        narrowed = _narrow.of_flows(replace(self._sought.where, **dict.fromkeys(_NARROWING)))
         some = f"arrayExists(one -> {self._origin}, Origins)"
         derived = hop_sql.DERIVED_BY_TIME if self._by_time else hop_sql.DERIVED
-        for indexed in dict.fromkeys(self._of_origins(1)) if names else ("1",):
-            self._take(derived, narrowed, found=f"{indexed} AND {some}", recorded=True)
-        self._take(hop_sql.FROM_CACHES, narrowed, found=some, recorded=True)
+        indexed = dict.fromkeys(self._of_origins(1)) if self._sought.names else ("1",)
+        return [
+            *(
+                self._statement(derived, narrowed, found=f"{one} AND {some}", recorded=True)
+                for one in indexed
+            ),
+            self._statement(hop_sql.FROM_CACHES, narrowed, found=some, recorded=True),
+        ]
 
     def _follow(self, digests: Sequence[str]) -> None:
-        made = "has({digests:Array(String)}, CompletionDigest)"
-        known = sorted(self._recorded) if len(self._recorded) <= MOST_MOMENTS else []
-        self._take(hop_sql.MADE, "1", digests=digests, known=known)
-        self._take(hop_sql.FROM_CACHES, "1", found=made, digests=digests)
+        said = "has({digests:Array(String)}, CompletionDigest)"
+        self._take(
+            self._statement(hop_sql.MADE, "1", digests=digests),
+            self._statement(hop_sql.FROM_CACHES, "1", found=said, digests=digests),
+        )
 
     def _of_origins(self, part: int) -> list[str]:
         return [hop_sql.OF_ORIGINS[kind][part] for kind in self._kinds or hop_sql.ANY_KIND]
@@ -122,7 +140,7 @@ class Walk:
         also = [f"one.{name} = {{{name}:String}}" for name in _NARROWING if name in where]
         return " AND ".join([f"({named})", *also])
 
-    def _take(
+    def _statement(
         self,
         query: str,
         where: str,
@@ -131,55 +149,30 @@ class Walk:
         matched: str = "NULL",
         recorded: bool = False,
         digests: Sequence[str] = (),
-        known: Sequence[tuple[int, int, int]] = (),
-    ) -> set[str]:
-        """Run a statement, and keep what it finds; gives the digests of what is asked for then."""
+    ) -> Statement:
+        known = sorted(self._recorded) if len(self._recorded) <= MOST_KNOWN else []
         places = {"matched": matched, "origin": self._origin, "found": found, "where": where}
         places["texts"] = "[]" if self._sought.names else "Origins.digest"
         for place, text in places.items():
             query = query.replace(f"{{{place}}}", text)
+        asked = {**self._params, "digests": list(digests), "known": known}
+        return Statement(query, asked, recorded)
+
+    def _take(self, *statements: Statement) -> set[str]:
+        """Keep what they find; gives the digests of what is asked for from now on."""
+        texts: set[str] = set()
         if len(self._found) > self._limit:
-            return set()
-        asked = {**self._params, "digests": list(digests), "known": list(known)}
-        of: set[str] = set()
-        for flow, span, of_what, origins, texts in self._counting(query, asked):
-            of.update((flow.digest, *texts))
-            told = [OriginRow.from_json({**_BLANK, **origin}) for origin in origins]
-            one = _found(flow, of_what, told, recorded)
-            if recorded:
-                self._recorded.add((flow.time_ns, span, flow.ordinal))
-            before = self._found.get(one.key)
-            self._found[one.key] = one if before is None else before.joined(one)
-        return of
-
-    def _counting(self, query: str, asked: Mapping[str, Any]) -> Iterable[tuple[Any, ...]]:
-        """The rows that count, each once, and where there are as many, one more than the limit.
-
-        A row may come twice, and of a step that was told again since the rows from before do not
-        count: where that leaves too few, more are asked for.
-        """
-        limit = self._limit + 1
-        while True:
-            rows = self._ask(query, {**asked, "limit": limit})
-            self._read_steps({row[0] for row in rows})
-            counting: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-            for *columns, edge, span, version, of_what, origins, texts in rows:
-                newest, *said = self._steps.get((columns[0], span), (None,))
-                if newest == version:
-                    flow = ReachedFlow(*columns, *edge, *said)
-                    counting[columns[0], span, columns[1]] = (flow, span, of_what, origins, texts)
-            if len(rows) < limit or len(counting) > self._limit:
-                return counting.values()
-            limit *= 2
-
-    def _read_steps(self, moments: set[int]) -> None:
-        """Read what the flows of each step share, of steps that were not met before."""
-        new = sorted(moments - {moment for moment, _ in self._steps})
-        for start in range(0, len(new), MOST_MOMENTS):
-            asked = {"moments": new[start : start + MOST_MOMENTS]}
-            for moment, span, version, (*told, refused) in self._ask(hop_sql.STEPS, asked):
-                if version >= self._steps.get((moment, span), (0,))[0]:
-                    self._steps[moment, span] = (version, *told, bool(refused))
+            return texts
+        for statement, rows in zip(statements, self._rows.read(*statements), strict=True):
+            for row in rows:
+                texts.update((row.flow.digest, *row.texts))
+                told = [OriginRow.from_json({**_BLANK, **origin}) for origin in row.origins]
+                one = _found(row.flow, row.matched, told, statement.recorded)
+                if statement.recorded:
+                    self._recorded.add((row.flow.time_ns, row.span, row.flow.ordinal))
+                before = self._found.get(one.key)
+                self._found[one.key] = one if before is None else before.joined(one)
+        return texts
 
 
 def _found(

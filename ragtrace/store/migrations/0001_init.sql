@@ -148,7 +148,8 @@ CREATE TABLE IF NOT EXISTS reached (
 ) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toDate(Timestamp)
 ORDER BY (Document, Timestamp, Span, Ordinal)
-SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1,
+SETTINGS index_granularity = 512, min_compress_block_size = 16384, max_compress_block_size = 65536,
+    fsync_after_insert = 1, fsync_part_directory = 1,
     min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1,
     max_bytes_to_merge_at_max_space_in_pool = 161061273600; -- the default: a day becomes one part
 
@@ -186,7 +187,8 @@ CREATE TABLE IF NOT EXISTS derived (
 ) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toYYYYMM(Timestamp)
 ORDER BY (Made, Timestamp, Span, Ordinal)
-SETTINGS index_granularity = 64, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 16, min_compress_block_size = 8192, max_compress_block_size = 8192,
+    fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- One row per step, a retrieval or a model call: what its flows share, in granules so small that
 -- reading a thousand steps of a month is quick, and in one column, for each costs a read of its own.
@@ -201,7 +203,7 @@ CREATE TABLE IF NOT EXISTS steps (
 ) ENGINE = {replicated}ReplacingMergeTree(Version)
 PARTITION BY toYYYYMM(Timestamp)
 ORDER BY (Timestamp, Span)
-SETTINGS index_granularity = 64, min_compress_block_size = 16384, max_compress_block_size = 16384,
+SETTINGS index_granularity = 16, min_compress_block_size = 8192, max_compress_block_size = 8192,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Texts by digest, sealed before they come here. A row with a text outlives one without.
