@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -14,13 +13,14 @@ from ragtrace.attribution._automaton import Automaton
 from ragtrace.attribution._common import Row, related
 from ragtrace.attribution._fold import Places
 from ragtrace.attribution._kgrams import KEPT, LOOKED_UP, SURELY_FOUND, Hashes, K, kgrams
+from ragtrace.attribution._ranges import attributions
 from ragtrace.attribution._reading import PADDING, Reading, read
 from ragtrace.attribution._rows import Rows
 from ragtrace.attribution._run import MIN_RUN, MIN_WHOLE, Runs, maximal, stretches
 from ragtrace.attribution._seeds import Seeds
 from ragtrace.attribution._skeleton import Skeleton, skeleton
-from ragtrace.attribution._verdicts import Found, found
-from ragtrace.model import Attribution, Chunk, Message, Span, Verdict
+from ragtrace.attribution._verdicts import found
+from ragtrace.model import Attribution, Chunk, Message
 
 __all__ = ["Index"]
 
@@ -101,7 +101,7 @@ class Index:
         if not len(runs):
             return []
         judged = found(runs, reading.view_of(runs.start), self._rows.sizes(runs.chunk))
-        return list(self._attributions(reading, judged))
+        return list(attributions(reading, judged, self._known, self._offsets_of))
 
     @property
     def numbers(self) -> Mapping[str, int]:
@@ -317,70 +317,12 @@ class Index:
             automaton = self._repeating[number] = Automaton(self._known(number)[1].symbols)
         return automaton
 
-    def _attributions(self, reading: Reading, judged: Found) -> Iterator[Attribution]:
-        numbers = judged.runs.chunk[judged.bounds[:-1]].tolist()
-        digests = [self._known(number)[0] for number in numbers]
-        spans = self._spans(reading, judged)
-        bounds = judged.bounds.tolist()
-        for at, others in enumerate(judged.groups()):
-            mine = spans[bounds[at] : bounds[at + 1]]
-            if len(reading.views) > len(reading.texts):
-                mine = _outermost(mine)
-            verdict: Verdict = "explained" if judged.explained[at] else "ambiguous"
-            if judged.certain[at]:
-                verdict = "certain"
-            group = tuple(sorted(digests[other] for other in others))
-            whole = bool(judged.whole[at])
-            yield Attribution(digests[at], verdict, tuple(mine), group, whole)
-
-    def _spans(self, reading: Reading, judged: Found) -> list[Span]:
-        runs = judged.runs
-        starts, ends = (places.tolist() for places in reading.characters(runs.start, runs.end))
-        messages = reading.message_of(runs.start).tolist()
-        lengths, strength = runs.length.tolist(), judged.evidence.tolist()
-        begins, stops = runs.chunk_start, runs.chunk_end - 1
-        spans: list[Span] = []
-        for first, last in pairwise(judged.bounds.tolist()):
-            number = int(runs.chunk[first])
-            text, places = self._known(number)[1].text, self._offsets_of(number)
-            here = places[begins[first:last]].tolist(), places[stops[first:last]].tolist()
-            for at, begin, stop in zip(range(first, last), *here, strict=True):
-                start, end, message = starts[at], ends[at], messages[at]
-                copied = end - start == stop + 1 - begin and reading.texts[message].startswith(
-                    text[begin : stop + 1], start
-                )
-                found = (message, start, end, begin, stop + 1, lengths[at], copied, strength[at])
-                spans.append(Span(*found))
-        return spans
-
     def _offsets_of(self, number: int) -> Places:
         """Where each symbol stands in its chunk's text; what was found once is found again."""
         places = self._offsets.get(number)
         if places is None:
             places = self._offsets[number] = self._known(number)[1].offsets()
         return places
-
-
-def _outermost(spans: Sequence[Span]) -> list[Span]:
-    """Without what is part of another: views of one message find the same copy again."""
-    kept: list[Span] = []
-    open_: list[Span] = []  # those that reach as far as where the next begins
-    for span in sorted(spans, key=lambda one: (one.message, one.start, -one.symbols)):
-        open_ = [o for o in open_ if o.message == span.message and o.end > span.start]
-        if not any(_holds(other, span) for other in open_):
-            kept.append(span)
-            open_.append(span)
-    return kept
-
-
-def _holds(one: Span, other: Span) -> bool:
-    return (
-        one.message == other.message
-        and one.start <= other.start
-        and other.end <= one.end
-        and one.chunk_start <= other.chunk_start
-        and other.chunk_end <= one.chunk_end
-    )
 
 
 def _inside(start: Places, end: Places, runs: Runs) -> NDArray[np.bool_]:

@@ -103,11 +103,7 @@ def judge_messages(
     steps = dict(_steps(runtime, request, messages)) if request.has_said else {}
     made = seen.made | {name: completion for name, (_, completion) in steps.items()}
     known = _as_known_here(runtime, own, seen.chunks, made)
-    derived = [step for step, _ in steps.values()]
-    if seen.derived:
-        derived += _beyond_documents(
-            policy, [one for one in seen.derived if one.chunk not in steps], seen.found, known
-        )
+    derived = _derived(policy, seen, steps, known)
     found = [*seen.found, *derived]
     if runtime.corpus is not None:
         reading = seen.reading or read(messages)
@@ -131,6 +127,20 @@ def judge_messages(
         ),
         seen=seen,
     )
+
+
+def _derived(
+    policy: Policy,
+    seen: Seen,
+    steps: Mapping[str, tuple[Attribution, Derived]],
+    known: Mapping[str, Chunk],
+) -> list[Attribution]:
+    """Completions that are here: steps of this request, and what else documents do not explain."""
+    derived = [step for step, _ in steps.values()]
+    if seen.derived:
+        others = [one for one in seen.derived if one.chunk not in steps]
+        derived += _beyond_documents(policy, others, seen.found, known)
+    return derived
 
 
 def _inherited(

@@ -154,7 +154,7 @@ def fill(
 
 
 def settle(store: Store) -> None:
-    """Merge what the engine has by an hour after a month is over: days, and texts that were made."""
+    """Merge what the engine merges by itself when a day and when a month is over."""
     with store._engine.writing("bench: settle") as client:
         for table in ("reached", "derived"):
             client.command(f"OPTIMIZE TABLE {table} FINAL")
