@@ -25,6 +25,8 @@ from ragtrace.store._engine import CONFIG
 from tests.engine import engine_directory
 
 UNPACK = {"lz4": lz4.frame.decompress}
+MOST_OF_FIELD = 131_072
+"""Bytes of one field that a server takes as it comes (``http_max_field_value_size``)."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -44,6 +46,9 @@ class _Handler(BaseHTTPRequestHandler):
             fields = _fields(self.headers, body)  # the client does so where an address gets long
             body = fields.pop("query", body.decode("latin-1")).encode()
             query |= fields
+        if any(len(text.encode()) > MOST_OF_FIELD for text in query.values()):
+            self._answer(400, b"HTML Form Exception: Field value too long", {})
+            return
         parameters = {name[6:]: text for name, text in query.items() if name.startswith("param_")}
         handle = self.readers if query.get("readonly") == "1" else self.engine
         try:

@@ -15,6 +15,7 @@ from ragtrace.store._chained import ChainedStep, chained_steps, last_heads
 from ragtrace.store._days import Days
 from ragtrace.store._engine import Engine
 from ragtrace.store._entries import Head
+from ragtrace.store._fields import in_fields
 from ragtrace.store._hops import Walk
 from ragtrace.store._judged import (
     FlowKind,
@@ -290,9 +291,12 @@ class Questions:
     ) -> list[tuple[Any, ...]]:
         replaces = access.tenants is None or self._replaces_spans
         query, of_access = scoped(query, access, replaces_spans=replaces)
+        asked = {**parameters, **of_access}
+        if self._engine.address.path is None:
+            query, asked = in_fields(query, asked)
         with self._engine.reading(f"store: {what}") as client:
             rows: list[tuple[Any, ...]] = list(
-                client.query(query, parameters={**parameters, **of_access}, **options).result_rows
+                client.query(query, parameters=asked, **options).result_rows
             )
         return rows
 

@@ -185,6 +185,8 @@ def test_a_server_is_asked_as_the_embedded_engine_is(store: Store, tmp_path: Pat
         assert remote.reach(injected, access=OWNER) == store.reach(injected, access=OWNER)
         assert remote.trace(f"{7:032x}", access=OWNER) == store.trace(f"{7:032x}", access=OWNER)
         assert remote.texts([digest("sealed")], access=OWNER) == {digest("sealed"): "sealed"}
+        many = [digest(str(number)) for number in range(3_000)]
+        assert remote.texts([*many, digest("sealed")], access=OWNER).keys() == {digest("sealed")}
         with (
             pytest.raises(StoreError, match="READONLY"),
             remote._engine.reading("test") as client,
