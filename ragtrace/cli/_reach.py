@@ -93,7 +93,7 @@ def command(
     if csv_file is not None:
         _write(found, csv_file)
     if as_json:
-        by = {} if held is None else {"passage": {"by": held.way, "complete": held.complete}}
+        by = {} if held is None else {"passage": held.as_json()}
         click.echo(json.dumps({**found.as_json(), **by}, indent=2))
     elif csv_file != "-":
         _show(found, held, store)

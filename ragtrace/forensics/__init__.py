@@ -8,7 +8,7 @@ from ragtrace.forensics._judge_again import judge_again
 from ragtrace.forensics._kept import Kept, Missing, kept
 from ragtrace.forensics._outcome import Outcome, outcome, outcomes
 from ragtrace.forensics._painting import Painted, Stretch, paint
-from ragtrace.forensics._passage import Holders, holders
+from ragtrace.forensics._passage import Holders, Way, holders
 from ragtrace.forensics._reach import Reach, ReachCounts, reach
 from ragtrace.forensics._reach_csv import reach_csv
 from ragtrace.forensics._recorded import RecordedStep, recorded
@@ -73,6 +73,7 @@ __all__ = [
     "TraceView",
     "Variant",
     "VariantAnswers",
+    "Way",
     "WhatIf",
     "export_evidence",
     "holders",

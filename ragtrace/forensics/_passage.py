@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ragtrace.attribution import Index, foreign
 from ragtrace.model import Chunk, Document, Label, Message, Source, digest
@@ -12,7 +12,7 @@ from ragtrace.store import Reader
 if TYPE_CHECKING:
     from ragtrace.attribution.corpus import Corpus
 
-__all__ = ["Holders", "holders"]
+__all__ = ["Holders", "Way", "holders"]
 
 MOST_WORDS: Final = 8
 """Words by which texts are looked for, the longest, since few texts have those."""
@@ -38,6 +38,10 @@ class Holders:
     names: tuple[str, ...]
     way: Way
     complete: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Say how it was looked for."""
+        return {"by": self.way, "complete": self.complete}
 
 
 def holders(store: Reader, passage: str, corpus: Corpus | None = None) -> Holders:

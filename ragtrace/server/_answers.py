@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import Response
 
-from ragtrace.forensics import Outcome
+from ragtrace.forensics import Outcome, Way
 from ragtrace.store import (
     By,
     DecisionRow,
@@ -30,6 +30,7 @@ __all__ = [
     "Edges",
     "FlowsPage",
     "Hours",
+    "PassageReach",
     "ReachPage",
     "Said",
     "Texts",
@@ -128,7 +129,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class ReachPage:
+class ReachAnswer:
     """Flows of what was asked for, and of what was made of it, the oldest first.
 
     Attributes:
@@ -148,7 +149,28 @@ class ReachPage:
     hops: int
     complete: bool
     rows: tuple[FlowReached, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReachPage(ReachAnswer):
+    """A page of them; ``next`` is the cursor of the next page, if there is one."""
+
     next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookedFor:
+    """How a passage was looked for; not complete where more texts have its words than were read."""
+
+    by: Way
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PassageReach(ReachAnswer):
+    """What holds a passage, and what was made of that, got into."""
+
+    passage: LookedFor
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from ragtrace.server._inbound import Inbound
 from ragtrace.server._intake import Intake
 from ragtrace.server._keys import keyholder
 from ragtrace.server._limits import Limits
+from ragtrace.server._passage import finder
 from ragtrace.server._peer import Peer
 from ragtrace.server._problems import explain
 from ragtrace.server._receive import receiver
@@ -99,7 +100,7 @@ def create_app(
     app.state.intake = intake
     app.state.chain = chain
     app.include_router(receiver(intake), include_in_schema=False)
-    for router in (asker, linker, bundler, keeper, keyholder, replayer, health):
+    for router in (asker, finder, linker, bundler, keeper, keyholder, replayer, health):
         app.include_router(router)
     explain(app, limits.retry_after_seconds)
     describe(app)

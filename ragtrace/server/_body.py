@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from fastapi import HTTPException, Request
@@ -45,6 +46,18 @@ async def asked_in_body(
 
 
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """What the API's document says of such a body."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
+    """What the API's document says of such a body, whatever other models are in it."""
+    schema = model.model_json_schema()
+    whole = _in_place(schema, schema.pop("$defs", {}))
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": whole}}}}
+
+
+def _in_place(tree: Any, defined: Mapping[str, Any]) -> Any:
+    """A schema with what it refers to in the place of the reference."""
+    if isinstance(tree, list):
+        return [_in_place(one, defined) for one in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if "$ref" in tree:
+        return _in_place(defined[tree["$ref"].rpartition("/")[2]], defined)
+    return {name: _in_place(one, defined) for name, one in tree.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +13,7 @@ from ragtrace.policy import Alone, lines_of, parse_policy
 from ragtrace.server._answers import answer
 from ragtrace.server._asked import AskedFilter, AskedNothing, once_each
 from ragtrace.server._auth import Auth
-from ragtrace.server._body import asked_in_body
+from ragtrace.server._body import asked_in_body, body_of
 from ragtrace.server._problems import documented
 from ragtrace.server._view import View
 from ragtrace.store import FlowFilter
@@ -76,14 +76,8 @@ def _refuse_expressions(candidate: Candidate) -> None:
             raise HTTPException(403, f"{said}: expected a token with the role admin")
 
 
-_SCHEMA: Final = AskedWhatIf.model_json_schema(ref_template="#/components/schemas/{model}")
-_DEFINED: Final[dict[str, Any]] = _SCHEMA.pop("$defs", {})
-_SCHEMA["properties"]["where"] = {"anyOf": [_DEFINED["AskedFilter"], {"type": "null"}]}
 _TREE: Final = {"content": {"application/json": {"schema": {"type": "object"}}}}
-_BODY: Final = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": _SCHEMA}}},
-    "responses": {"200": {"description": "What would change.", **_TREE}},
-}
+_CHANGED: Final = {"responses": {"200": {"description": "What would change.", **_TREE}}}
 _REPLAYED: Final = {"responses": {"200": {"description": "The trace, replayed.", **_TREE}}}
 
 replayer: Final = APIRouter(
@@ -91,7 +85,7 @@ replayer: Final = APIRouter(
 )
 
 
-@replayer.post("/whatif", openapi_extra=_BODY)
+@replayer.post("/whatif", openapi_extra=body_of(AskedWhatIf) | _CHANGED)
 def whatif(
     asked: Annotated[AskedWhatIf, Depends(_asked)], request: Request, view: View
 ) -> Response:

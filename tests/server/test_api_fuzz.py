@@ -37,7 +37,7 @@ PATHS = [
     "/v1/stats",
     "/healthz",
 ]
-POSTS = ["/v1/evidence", "/v1/vault/shred", "/v1/whatif"]
+POSTS = ["/v1/evidence", "/v1/reach", "/v1/vault/shred", "/v1/whatif"]
 """Not the one that makes a backup wherever it is told to."""
 MODES = ["positive", "negative"]
 
