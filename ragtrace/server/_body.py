@@ -33,7 +33,8 @@ async def asked_in_body(
         HTTPException: 400 where a web page could have sent this (browsers ask before they send JSON
             to another site), or it says no such thing, 408 or 413 where it does not end.
     """
-    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+    said = request.headers.get("content-type", "").partition(";")[0]
+    if said.strip().lower() != "application/json":
         raise HTTPException(400, "content-type: expected application/json")
     try:
         return model.model_validate_json(await short_body(request, most))
@@ -41,8 +42,9 @@ async def asked_in_body(
         raise HTTPException(refused.status, str(refused)) from None
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))[:NAME]
-        said = expected or f"{where or 'body'}: expected as the document has it"
-        raise HTTPException(400, said) from None
+        raise HTTPException(
+            400, expected or f"{where or 'body'}: expected as the document has it"
+        ) from None
 
 
 def body_of(model: type[BaseModel]) -> dict[str, Any]:

@@ -23,7 +23,9 @@ __all__ = [
     "DERIVED",
     "DERIVED_BY_TIME",
     "FROM_CACHES",
+    "LATER",
     "MADE",
+    "NAMED",
     "OF_ORIGINS",
     "STEPS",
 ]
@@ -39,6 +41,13 @@ _MATCHED: Final = f"{_COLUMNS}, {_EDGE}, Span, Version, {{matched}}"
 _OF_FLOWS: Final = f"""{_COLUMNS}, [Source, Level, Audience, Stage, Action, Mode],
     sipHash64(TraceId, SpanId), Version, {{matched}}, {_ORIGINS}"""
 _OLDEST: Final = "ORDER BY Timestamp LIMIT {limit:UInt32} WITH TIES"
+
+NAMED: Final = """
+SELECT DISTINCT Digest FROM reached WHERE {may_reached} AND {found} AND Digest != ''
+LIMIT {limit:UInt32}
+"""
+"""The texts of a chunk or an address, whenever they were read: some flows may have what was made of
+a text that is in none of them."""
 
 BY_DOCUMENT: Final = f"""
 SELECT {_MATCHED}, [], [] FROM reached WHERE {{may_reached}} AND {{found}} AND {{where}}
@@ -76,9 +85,13 @@ AND (Timestamp, Span, Ordinal) NOT IN (
     SELECT fromUnixTimestamp64Nano(one.1), one.2, one.3
     FROM (SELECT arrayJoin({{known:Array(Tuple(Int64, UInt64, UInt32))}}) AS one)
 )
+AND {{where}}
 {_OLDEST}
 """
-"""Of the very texts of some digests; what is known already is not read again."""
+"""Of the very texts of some digests, later than they were made; what is known is not read again."""
+
+LATER: Final = "Timestamp > fromUnixTimestamp64Nano({first:Int64})"
+"""Than the first of them was made: what was said before is not of it, however often."""
 
 _TOLD: Final = {
     "ordinal": "4294967295",  # behind the flows of its prompt

@@ -20,7 +20,9 @@ __all__ = ["MOST_HOPS", "Walk"]
 MOST_HOPS: Final = 32
 """Times a text may be made anew on the way: far more than any conversation or agent does."""
 MOST_TEXTS: Final = 1_000
-"""Digests of one statement, whose parameters a server takes in the address."""
+"""Digests of one statement: what is found of more is long enough to be asked for by itself."""
+MOST_CHUNKS: Final = 10_000
+"""Texts that origins are compared with; of more, the answer says that it is not complete."""
 MOST_KNOWN: Final = 5_000
 """Flows that a statement is told not to read again, of 45 characters each."""
 
@@ -28,6 +30,8 @@ _NARROWING: Final = ("document", "source", "level")
 """Conditions that an origin may meet in place of the text that was made of it."""
 _ONLY_BY_TIME: Final = ("session", "user")
 """Conditions for which the flows have to be asked that are in order of time."""
+_TEXTS_OF: Final[frozenset[Matched]] = frozenset({"chunk", "uri"})
+"""Names that an origin does not have, but for the text that they are of."""
 _BLANK: Final = {
     "compartments": (), "for_readers": False, "readers": (), "integrity": "trusted", "carried": "",
 }  # fmt: skip
@@ -74,7 +78,8 @@ class Walk:
         else:
             self._whole = False
         rows = swept(self._found.values(), MOST_HOPS)
-        complete = self._whole and len(self._found) <= self._limit
+        cut = any(row.hop >= MOST_HOPS for row in rows)  # and what may be behind it
+        complete = self._whole and not cut and len(self._found) <= self._limit
         return Reached(tuple(rows[: self._limit]), complete)
 
     def _kinds_of_names(self) -> list[Matched]:
@@ -85,15 +90,25 @@ class Walk:
 
     def _begin(self) -> None:
         seeds = self._seeds()
-        if self._sought.names and {"chunk", "uri"}.isdisjoint(self._kinds):
+        if self._sought.names and _TEXTS_OF.isdisjoint(self._kinds):
             self._take(seeds, *self._of_recorded())
             return
         # What the names are of has to be found before what was made of that is asked for.
-        self._params["chunks"] = sorted(self._take(seeds))[:MOST_TEXTS]
+        chunks = self._take(seeds)
+        if self._sought.names:
+            chunks = self._named()
+        self._whole = self._whole and len(chunks) <= MOST_CHUNKS
+        self._params["chunks"] = sorted(chunks - {""})[:MOST_CHUNKS]
         if self._sought.names or any(
             getattr(self._sought.where, name) is not None for name in _NARROWING
         ):
             self._take(*self._of_recorded())
+
+    def _named(self) -> set[str]:
+        """The texts that chunks and addresses of these names are, or were."""
+        _, found = sql.matching([kind for kind in self._kinds if kind in _TEXTS_OF])
+        query = hop_sql.NAMED.replace("{found}", f"({found})")
+        return {name for (name,) in self._ask(query, {**self._params, "limit": MOST_CHUNKS + 1})}
 
     def _seeds(self) -> Statement:
         """What has the names, or meets the conditions, itself."""
@@ -120,14 +135,21 @@ class Walk:
         ]
 
     def _follow(self, digests: Sequence[str]) -> None:
+        made = set(digests)
+        first = min(
+            one.flow.time_ns for one in self._found.values() if one.flow.completion_digest in made
+        )
         said = "has({digests:Array(String)}, CompletionDigest)"
+        asked = {"digests": list(digests), "first": first}
         self._take(
-            self._statement(hop_sql.MADE, "1", digests=digests),
-            self._statement(hop_sql.FROM_CACHES, "1", found=said, digests=digests),
+            self._statement(hop_sql.MADE, hop_sql.LATER, **asked),
+            self._statement(hop_sql.FROM_CACHES, hop_sql.LATER, found=said, **asked),
         )
 
     def _of_origins(self, part: int) -> list[str]:
-        return [hop_sql.OF_ORIGINS[kind][part] for kind in self._kinds or hop_sql.ANY_KIND]
+        """Of each kind: one name may be a document's in flows, and a source's in an origin."""
+        kinds = dict.fromkeys([*self._kinds, *hop_sql.ANY_KIND])
+        return [hop_sql.OF_ORIGINS[kind][part] for kind in kinds]
 
     @property
     def _origin(self) -> str:
@@ -148,15 +170,14 @@ class Walk:
         found: str = "1",
         matched: str = "NULL",
         recorded: bool = False,
-        digests: Sequence[str] = (),
+        **asked: Any,
     ) -> Statement:
         known = sorted(self._recorded) if len(self._recorded) <= MOST_KNOWN else []
         places = {"matched": matched, "origin": self._origin, "found": found, "where": where}
         places["texts"] = "[]" if self._sought.names else "Origins.digest"
         for place, text in places.items():
             query = query.replace(f"{{{place}}}", text)
-        asked = {**self._params, "digests": list(digests), "known": known}
-        return Statement(query, asked, recorded)
+        return Statement(query, {**self._params, **asked, "known": known}, recorded)
 
     def _take(self, *statements: Statement) -> set[str]:
         """Keep what they find; gives the digests of what is asked for from now on."""

@@ -64,10 +64,14 @@ class Sought:
     names: tuple[str, ...] = ()
     where: FlowFilter = field(default_factory=FlowFilter)
 
+    def __post_init__(self) -> None:
+        """Leave out empty names: what is called nothing is not what was asked for."""
+        object.__setattr__(self, "names", tuple(filter(None, self.names)))
+
     @property
     def is_nothing(self) -> bool:
         """Whether it says nothing, and so would be everything."""
-        return not any(self.names) and not self.where.as_params()
+        return not self.names and not self.where.as_params()
 
 
 @dataclass(frozen=True, slots=True)

@@ -341,3 +341,81 @@ def _drawn(
     carries = as_json([note | {"evidence": goes_on}]) if goes_on else None
     origins = {"ragtrace__completion__origins": carries}
     return call(number * 100 + place, f"{number} {answer}", held, **origins)
+
+
+@pytest.mark.parametrize("name", ["doc-0", "chunk-0", "file:///kb/0.md", digest("chunk 0")])
+def test_what_was_made_is_found_where_the_text_itself_is_not_among_what_is_asked(
+    store: Store, name: str
+) -> None:
+    """The text was read by somebody else, or long before: what was made of it is met here."""
+    made = said("zz", origin("doc-0", "chunk 0", evidence="certain"))
+    store.write([call(1, "a", given()), call(3, "-", made)])
+    for where in (FlowFilter(user="u3"), FlowFilter(since=START_NS + 2)):
+        found = store.reach(Sought(names=(name,), where=where), access=OWNER)
+        assert (steps(found), found.complete) == ([(3, 1, "certain")], True)
+
+
+def test_an_address_of_many_texts_is_followed_for_each(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond a bound the answer says that it is not complete."""
+    texts = [f"chunk {number}" for number in range(5)]
+    chunks = [given(n, digest=digest(t), uri="file:///big.md") for n, t in enumerate(texts)]
+    made = [said(f"of {text}", origin("elsewhere", text)) for text in texts]
+    store.write([call(1, "a", *chunks), *(call(2 + n, "-", one) for n, one in enumerate(made))])
+    asked = Sought(names=("file:///big.md",))
+    found = store.reach(asked, access=OWNER)
+    assert {number for number, *_ in steps(found)} == set(range(1, 7)) and found.complete
+    monkeypatch.setattr(_hops, "MOST_CHUNKS", 4)
+    assert not store.reach(asked, access=OWNER).complete
+
+
+def test_an_empty_name_is_none(store: Store) -> None:
+    """Beside a condition, and beside another name, which it would otherwise widen."""
+    store.write([call(1, "a", given()), call(2, "b", given(5, source="", id=""))])
+    asked = FlowFilter(user="u1")
+    empty, none = Sought(names=("",), where=asked), Sought(where=asked)
+    assert store.reach(empty, access=OWNER) == store.reach(none, access=OWNER)
+    assert Sought(names=("",)).is_nothing
+    assert steps(store.reach(Sought(names=("doc-0", "")), access=OWNER)) == [(1, 0, "certain")]
+
+
+def test_each_of_several_names_is_looked_for_as_all_that_it_may_be(store: Store) -> None:
+    """What one of them is in flows does not decide what another is in an origin, nor it itself."""
+    made = said("zz", origin("doc-7", "chunk 7", source="s3/other", evidence="certain"))
+    store.write([call(1, "a", given()), call(3, "-", made)])
+    for other in (digest("chunk 7"), "doc-7", "s3/other"):
+        found = store.reach(Sought(names=("doc-0", other)), access=OWNER)
+        assert [number for number, *_ in steps(found)] == [1, 3], other
+    store.write([call(5, "b", given(2, id="c1", document="c1", uri="doc-7"))])
+    found = store.reach(Sought(names=("doc-7",)), access=OWNER)
+    assert [number for number, *_ in steps(found)] == [3, 5]
+
+
+def test_what_has_no_digest_is_no_text_that_others_have(store: Store) -> None:
+    """Two that nobody gave a digest are not the same."""
+    nameless = given(0, digest="", uri="file:///nodigest")
+    store.write([call(1, "a", nameless), call(2, "b", said("q", {**origin("x"), "digest": ""}))])
+    assert steps(store.reach(Sought(names=("file:///nodigest",)), access=OWNER)) == [
+        (1, 0, "certain")
+    ]
+
+
+def test_what_was_often_said_before_takes_no_room_of_the_answer(store: Store) -> None:
+    """The same words, before anything was made of the document, were not made of it."""
+    often = [call(number, "-", said("OK")) for number in range(1, 30)]
+    store.write([*often, call(50, "OK", given()), call(51, "w", said("OK"))])
+    found = store.reach(DOC, 10, access=OWNER)
+    assert ([number for number, *_ in steps(found)], found.complete) == ([50, 51], True)
+
+
+def test_a_path_as_long_as_any_may_be_is_not_said_to_be_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is behind its end may have been cut off."""
+    monkeypatch.setattr(_hops, "MOST_HOPS", 3)
+    store.write(
+        [call(1, "a1", given()), *(call(n, f"a{n}", said(f"a{n - 1}")) for n in range(2, 9))]
+    )
+    found = store.reach(DOC, access=OWNER)
+    assert max(hop for _, hop, _ in steps(found)) == 3 and not found.complete
