@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ragtrace.attribution import Index, foreign
 from ragtrace.model import Chunk, Document, Label, Message, Source, digest
-from ragtrace.store import Reader
+from ragtrace.store import Reader, words
 
 if TYPE_CHECKING:
     from ragtrace.attribution.corpus import Corpus
@@ -19,7 +20,9 @@ MOST_WORDS: Final = 8
 MOST_CALLS: Final = 1000
 """Model calls with these words that are looked at, the newest."""
 LEAST_WORD: Final = 4
-"""Letters of such a word."""
+"""Letters of such a word, where there are any: of Chinese, the words are pairs of letters."""
+_EDGES: Final = re.compile(r"\A\w+|\w+\Z")
+"""A word at either end of a passage may be a part of one."""
 
 Way = Literal["index", "texts"]
 
@@ -65,9 +68,12 @@ def holders(store: Reader, passage: str, corpus: Corpus | None = None) -> Holder
 
 
 def _in_texts(store: Reader, passage: str) -> tuple[set[str], bool]:
-    words = {word for word in _words(passage) if len(word) >= LEAST_WORD}
-    asked = sorted(words, key=lambda word: (-len(word), word))[:MOST_WORDS]
-    if not asked:
+    found = words(_EDGES.sub("", passage.strip())) or words(passage)
+    asked = sorted(
+        {word for word in found if len(word) >= LEAST_WORD} or found,
+        key=lambda word: (-len(word), word),
+    )[:MOST_WORDS]
+    if not asked:  # nothing but signs, or one word of more letters than a word has
         return set(), True
     said = store.said(" ".join(asked), MOST_CALLS)
     kept = store.texts({row.digest for row in said if row.kind != "prompt"})
@@ -76,12 +82,8 @@ def _in_texts(store: Reader, passage: str) -> tuple[set[str], bool]:
         return set(), len(said) < MOST_CALLS
     index = Index()
     index.add(*chunks)
-    found = {one.chunk for one in index.attribute([Message("user", passage)]) if one.spans}
-    return found, len(said) < MOST_CALLS
-
-
-def _words(text: str) -> list[str]:
-    return "".join(letter if letter.isalnum() else " " for letter in text).split()
+    holds = {one.chunk for one in index.attribute([Message("user", passage)]) if one.spans}
+    return holds, len(said) < MOST_CALLS
 
 
 def _chunk(name: str, text: str) -> Chunk:

@@ -66,6 +66,7 @@ from ragtrace.store._together import traces_of
 from ragtrace.store._traces import SpanRow, Trace, TraceRow
 from ragtrace.store._vault import Vault
 from ragtrace.store._vault_state import VaultLevel
+from ragtrace.store._words import words
 
 __all__ = [
     "GRADES",
@@ -150,4 +151,5 @@ __all__ = [
     "vault_key",
     "withdraw",
     "withdraw_texts",
+    "words",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,37 @@ def test_a_passage_is_found_by_the_index_and_without_one_by_the_kept_texts(
     assert (by_texts.way, by_texts.complete) == ("texts", True)
     found = reach(store.seen_by(OWNER), by_texts.names)
     assert [row.flow.document for row in found.rows] == ["doc-0"]
+
+
+UMLAUTS = "Die Kündigungsfristen für Geschäftskonten betragen künftig höchstens zwölf Wochen. " * 2
+CHINESE = "客户经理不得向客户透露内部风险评级以及任何未公开的调查结果并且必须在当天上报合规部门"
+    "客户经理不得向客户透露内部风险评级以及任何未公开的调查结果并且必须在当天上报合规部门主管处理"
+)
+SNAKE = "set access_token_rotation_interval and refresh_token_grace_period before a key_roll_over"
+
+
+@pytest.mark.parametrize(
+    ("kept", "passage"),
+    [
+        (SNAKE, SNAKE),
+        (UMLAUTS, unicodedata.normalize("NFD", UMLAUTS)),
+        (unicodedata.normalize("NFD", UMLAUTS), UMLAUTS),
+        (CHINESE, CHINESE[2:-2]),
+        (UMLAUTS, UMLAUTS[9:-9]),
+    ],
+    ids=["snake", "decomposed", "composed", "unspaced", "cut"],
+)
+def test_a_passage_is_found_by_the_words_that_texts_are_filed_by(
+    store: Store, kept: str, passage: str
+) -> None:
+    """Whatever the form of its letters, and where it was cut in the midst of a word."""
+    store.write([span(1, flow(0, digest=digest(kept)))], [content(kept)])
+    found = holders(store.seen_by(OWNER), passage)
+    assert set(found.names) == {digest(kept), digest(passage)} and found.complete
+
+
+def test_one_long_word_is_asked_for_by_its_digest(store: Store) -> None:
+    """A token has no words to be found by; it itself is, where it is a text."""
+    token = "eyJ" + "a1B2c3D4" * 20
+    store.write([span(1, flow(0, digest=digest(token)))], [content(token)])
+    assert holders(store.seen_by(OWNER), token).names == (digest(token),)
