@@ -95,8 +95,6 @@ def test_a_passage_is_found_by_the_index_and_without_one_by_the_kept_texts(
 
 UMLAUTS = "Die Kündigungsfristen für Geschäftskonten betragen künftig höchstens zwölf Wochen. " * 2
 CHINESE = "客户经理不得向客户透露内部风险评级以及任何未公开的调查结果并且必须在当天上报合规部门"
-    "客户经理不得向客户透露内部风险评级以及任何未公开的调查结果并且必须在当天上报合规部门主管处理"
-)
 SNAKE = "set access_token_rotation_interval and refresh_token_grace_period before a key_roll_over"
 
 
