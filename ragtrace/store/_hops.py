@@ -140,7 +140,7 @@ class Walk:
             one.flow.time_ns for one in self._found.values() if one.flow.completion_digest in made
         )
         said = "has({digests:Array(String)}, CompletionDigest)"
-        asked = {"digests": list(digests), "first": first}
+        asked: dict[str, Any] = {"digests": list(digests), "first": first}
         self._take(
             self._statement(hop_sql.MADE, hop_sql.LATER, **asked),
             self._statement(hop_sql.FROM_CACHES, hop_sql.LATER, found=said, **asked),
