@@ -44,7 +44,8 @@ def _pieces(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """At least one, of as many values as fit."""
     start = size = 0
     for place, value in enumerate(values):
-        added = len(str(value).encode()) + 3  # quotes and a comma
+        # Half a character counts as well: that it cannot be asked for is the client's to say.
+        added = len(str(value).encode("utf-8", "surrogatepass")) + 3  # quotes and a comma
         if place > start and size + added > MOST_BYTES:
             yield values[start:place]
             start, size = place, 0

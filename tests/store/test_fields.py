@@ -40,3 +40,9 @@ def test_each_place_that_names_a_long_list_gets_all_of_it() -> None:
     whole = "arrayConcat({a:Array(String)}, {a__1:Array(String)})"
     assert query == f"{whole} {{ab:Array(String)}} {whole}"
     assert [fields[name] for name in ("a", "a__1", "ab")] == [*([v] for v in asked["a"]), ["z"]]
+
+
+def test_half_a_character_is_handed_on() -> None:
+    """The client says that it cannot be asked for, as a store's error."""
+    asked = {"a": ["\ud83d", "x"]}
+    assert in_fields("SELECT {a:Array(String)}", asked) == ("SELECT {a:Array(String)}", asked)
